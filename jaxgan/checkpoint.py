@@ -1,0 +1,153 @@
+"""State ↔ disk. The only user of Orbax."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from jaxgan import __version__, progress
+from jaxgan.config import ImageSpec, TrainConfig
+from jaxgan.errors import UserError
+from jaxgan.files import write_whole
+from jaxgan.gan import State
+
+_FOLDER = "state"  # in the run directory, a folder a step
+_CONFIG = "config.json"
+
+
+class Saved(NamedTuple):
+    """A checkpoint as it lies on the disk."""
+
+    step: int
+    date: datetime.datetime
+    size: int
+
+
+class Store:
+    """The checkpoints of one run directory. Use as a context: leaving it waits for the disk."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._folder = run_dir / _FOLDER
+        options = ocp.CheckpointManagerOptions(create=True, cleanup_tmp_directories=True)
+        self._manager = ocp.CheckpointManager(self._folder.absolute(), options=options)
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._manager.close()
+
+    def save(self, state: State) -> None:
+        """Write a state under its step, in the background. A step already there is left alone."""
+        step = int(state.step)
+        if step not in self._manager.all_steps():
+            self._manager.save(step, args=ocp.args.StandardSave(state))
+
+    def restore_newest(self, like: State) -> State:
+        """Return the newest readable state; ``like``, which gives names and shapes, if none is.
+
+        A checkpoint that cannot be read is named in a warning and moved to ``damaged/`` in the run
+        directory, since the run will write that step again.
+        """
+        for step in sorted(self._manager.all_steps(), reverse=True):
+            try:
+                return self._manager.restore(step, args=ocp.args.StandardRestore(like))
+            except Exception as error:  # noqa: BLE001 Orbax raises many kinds for damaged files
+                self._set_aside(step, _line(error))
+        return like
+
+    def _set_aside(self, step: int, reason: str) -> None:
+        folder, aside = self._folder / str(step), self._folder.parent / "damaged" / str(step)
+        progress.warn(f"checkpoint {folder} is damaged, moved to {aside}: {reason}")
+        if aside.exists():
+            shutil.rmtree(aside)
+        aside.parent.mkdir(exist_ok=True)
+        folder.rename(aside)
+        self._manager.reload()
+
+
+def saved(run_dir: Path) -> list[Saved]:
+    """Return the checkpoints of a run directory, oldest first; [] where there are none."""
+    folder = run_dir / _FOLDER
+    steps = [path for path in folder.iterdir() if path.name.isdigit()] if folder.is_dir() else []
+    return [_describe(path) for path in sorted(steps, key=lambda path: int(path.name))]
+
+
+def load(run_dir: Path, step: int | None = None) -> tuple[int, dict[str, Any]]:
+    """Read a checkpoint as nested dicts of NumPy arrays, named as the fields of ``State``.
+
+    Args:
+        run_dir: A run directory.
+        step: Which checkpoint; the newest readable one if None.
+
+    Raises:
+        UserError: There is none, not that one, or none that can be read.
+    """
+    steps = [entry.step for entry in saved(run_dir)]
+    if not steps:
+        raise UserError(
+            f"no checkpoint in {run_dir}; train one with: python train.py --run-dir {run_dir}"
+        )
+    if step is not None and step not in steps:
+        raise UserError(
+            f"--step: {run_dir} has checkpoints {', '.join(map(str, steps))}, got {step}"
+        )
+    for candidate in reversed(steps) if step is None else [step]:
+        path = run_dir / _FOLDER / str(candidate)
+        try:
+            with ocp.StandardCheckpointer() as reader:
+                tree = reader.restore(path.absolute() / "default")
+            return candidate, jax.tree.map(np.asarray, tree)
+        except Exception as error:  # noqa: BLE001 Orbax raises many kinds for damaged files
+            progress.warn(f"checkpoint {path} is damaged: {_line(error)}")
+    raise UserError(f"no readable checkpoint in {run_dir}")
+
+
+def write_config(run_dir: Path, config: TrainConfig, spec: ImageSpec) -> None:
+    """Write a run's settings and image spec to its config.json."""
+    content = {"version": __version__, "settings": asdict(config), "images": asdict(spec)}
+    write_whole(run_dir / _CONFIG, json.dumps(content, indent=2).encode() + b"\n")
+
+
+def read_config(run_dir: Path) -> tuple[TrainConfig, ImageSpec] | None:
+    """Return a run's settings and image spec; None where there is no config.json.
+
+    Raises:
+        UserError: It cannot be understood.
+    """
+    path = run_dir / _CONFIG
+    if not path.exists():
+        return None
+    try:
+        content = json.loads(path.read_text())
+        images = content["images"]
+        return TrainConfig(**content["settings"]), ImageSpec(
+            tuple(images["shape"]), images["classes"]
+        )
+    except (ValueError, TypeError, KeyError) as error:
+        raise UserError(f"{path} is damaged or of another version: {_line(error)}") from error
+
+
+def _describe(path: Path) -> Saved:
+    files = list(_files(path))
+    date = datetime.datetime.fromtimestamp(path.stat().st_mtime)
+    return Saved(int(path.name), date, sum(os.path.getsize(file) for file in files))
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if path.is_file())
+
+
+def _line(error: Exception) -> str:
+    """Return the first line of an error, at most 200 characters of it."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

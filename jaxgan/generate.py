@@ -1,0 +1,98 @@
+"""Draw images from a .tflite file or a run directory. The C++ program takes the same options.
+
+python -m jaxgan.generate --model generator.tflite --seed 7 --count 80 --out digits.png
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from jaxgan import cli, images, latents, progress, tflite
+from jaxgan.errors import UserError
+
+Draw = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
+
+
+@dataclass(frozen=True)
+class GenerateConfig:
+    """Draw images with a trained generator.
+
+    Image i depends on the seed, i and its label alone; C++ draws the same pixels.
+    """
+
+    model: Path = Path("generator.tflite")
+    """A .tflite file of convert_tflite.py, or a run directory of train.py."""
+
+    seed: int = 0
+    """Seed of the latent vectors (0 to 4294967295)."""
+
+    count: int = 64
+    """Number of images."""
+
+    label: str | None = None
+    """Class, or classes such as 3,1,4 that images take in turn; every class in turn if none."""
+
+    out: str = "digits.png"
+    """PNG file of a grid; with a pattern such as digit_%04d.png, one file an image."""
+
+    columns: int = 10
+    """Images in a row of the grid."""
+
+    threads: int = 1
+    """Threads that run a .tflite file."""
+
+    def __post_init__(self) -> None:
+        for name in ("count", "columns", "threads"):
+            if getattr(self, name) < 1:
+                raise UserError(f"--{name}: expected at least 1, got {getattr(self, name)}")
+        if not 0 <= self.seed < 2**32:
+            raise UserError(f"--seed: expected 0 to 4294967295, got {self.seed}")
+        if self.out.count("%") and not re.fullmatch(r"[^%]*%(0[1-9])?d[^%]*", self.out):
+            raise UserError(f"--out: expected one number pattern such as %04d, got {self.out!r}")
+
+
+def main(config: GenerateConfig) -> None:
+    """Draw as the options say."""
+    draw, latent_size, classes = _open(config)
+    indices = np.arange(config.count)
+    label = latents.cycle(latents.parse_labels(config.label, classes), indices)
+    latent = np.asarray(latents.latents(config.seed, indices, latent_size))
+    drawn = images.to_uint8(draw(latent, label))
+    for path, picture in _files(config, drawn):
+        images.write_png(path, picture)
+    progress.say(f"{config.out}: {config.count} images")
+
+
+def _open(config: GenerateConfig) -> tuple[Draw, int, int]:
+    """Return a function that draws, the latent size and the class count of the model."""
+    if not config.model.is_dir():
+        generator = tflite.Generator.read(config.model, config.threads)
+        return generator.draw, generator.latent_size, generator.classes
+    from jaxgan import export
+    from jaxgan.gan import make_gan
+
+    source = export.from_run(config.model)
+    sample = make_gan(source.config, source.spec).sample
+
+    def draw(latent: np.ndarray, label: np.ndarray | None) -> np.ndarray:
+        return np.asarray(sample(source.params, latent, label))
+
+    return draw, source.config.latent_size, source.spec.classes
+
+
+def _files(config: GenerateConfig, drawn: np.ndarray):
+    """Yield (path, picture): one grid, or one file an image where the name has a pattern."""
+    if "%" not in config.out:
+        yield Path(config.out), images.grid(drawn, min(config.columns, len(drawn)))
+        return
+    for index, picture in enumerate(drawn):
+        yield Path(config.out % index), picture
+
+
+if __name__ == "__main__":
+    cli.run(main, GenerateConfig, "python -m jaxgan.generate")

@@ -1,0 +1,156 @@
+"""Generator and discriminator: pure linen modules without normalisation, params the whole model.
+
+A DCGAN (Radford et al. 2016) without BatchNorm. Sides are halved (or doubled) by 4x4 convolutions
+of stride 2 from the image down to a smallest map of 4 to 7, or as far as they stay even.
+"""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxgan import convolution
+from jaxgan.config import ImageSpec
+
+KERNEL, STRIDE = 4, 2
+SLOPE = 0.2  # of leaky ReLU, Radford et al. 2016
+
+
+def halvings(height: int, width: int) -> int:
+    """Return how often both sides are halved: while even and above 7. 28 → 14 → 7 gives 2."""
+    count = 0
+    while height % 2 == 0 and width % 2 == 0 and min(height, width) > 7:
+        height, width, count = height // 2, width // 2, count + 1
+    return count
+
+
+def channels(width: int, level: int) -> int:
+    """Return the channels of feature maps ``level`` halvings below the image, level >= 1."""
+    return width * 2 ** min(level - 1, 2)
+
+
+class Scaled(nn.Module):
+    """A convolution that halves both sides, or a transposed one that doubles them, with bias.
+
+    The kernel is stored as the convolution's, [4, 4, channels of the large map, of the small].
+
+    Attributes:
+        features: Channels of the output.
+        doubles: Whether to double the sides instead of halving them.
+        form: Which form of the convolution family runs (see ``jaxgan.convolution``).
+    """
+
+    features: int
+    doubles: bool
+    form: str
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Return y [B, h/2, w/2, features] of x [B, h, w, C], or y [B, 2h, 2w, features]."""
+        inputs, outputs = x.shape[-1], self.features
+        # Each output of a convolution sums k*k*inputs products, of a transposed one a quarter.
+        if self.doubles:
+            shape, apply = (outputs, inputs), convolution.input_gradient
+            fan_in = KERNEL * KERNEL * inputs // STRIDE**2
+        else:
+            shape, apply = (inputs, outputs), convolution.convolve
+            fan_in = KERNEL * KERNEL * inputs
+        kernel = self.param(
+            "kernel", nn.initializers.normal(fan_in**-0.5), (KERNEL, KERNEL, *shape)
+        )
+        bias = self.param("bias", nn.initializers.zeros_init(), (outputs,))
+        return apply(x, kernel, STRIDE, self.form) + bias
+
+
+class Generator(nn.Module):
+    """Latent vector and label → image.
+
+    Attributes:
+        spec: Shape and class count of the images; 0 classes for a plain GAN.
+        width: Channels of the widest feature map.
+        form: Form of the convolution family.
+    """
+
+    spec: ImageSpec
+    width: int
+    form: str
+
+    @nn.compact
+    def __call__(self, latent: jax.Array, label: jax.Array | None = None) -> jax.Array:
+        """Draw images.
+
+        Args:
+            latent: Standard normal float32 [B, latent size].
+            label: Classes int32 [B]; None for a plain GAN.
+
+        Returns:
+            Images float32 [B, H, W, C] in [-1, 1].
+        """
+        height, width, colours = self.spec.shape
+        levels = halvings(height, width)
+        small = (height >> levels, width >> levels, channels(self.width, levels))
+        x = nn.Dense(small[0] * small[1] * small[2], name="project")(latent)
+        if self.spec.classes:
+            x += ClassTable(x.shape[-1], self.spec.classes, name="classes")(label)
+        x = nn.leaky_relu(x, SLOPE).reshape(-1, *small)
+        for level in range(levels - 1, 0, -1):
+            x = Scaled(channels(self.width, level), True, self.form, name=f"up_{level}")(x)
+            x = nn.leaky_relu(x, SLOPE)
+        return jnp.tanh(Scaled(colours, True, self.form, name="image")(x))
+
+
+class Discriminator(nn.Module):
+    """Image and label → logit: one logit a class, the label's own is taken.
+
+    Attributes are those of ``Generator``.
+    """
+
+    spec: ImageSpec
+    width: int
+    form: str
+
+    @nn.compact
+    def __call__(self, image: jax.Array, label: jax.Array | None = None) -> jax.Array:
+        """Judge images.
+
+        Args:
+            image: float32 [B, H, W, C] in [-1, 1].
+            label: Classes int32 [B]; None for a plain GAN.
+
+        Returns:
+            Logits float32 [B]: log-odds that the image is real.
+        """
+        x = image
+        for level in range(1, halvings(*self.spec.shape[:2]) + 1):
+            x = Scaled(channels(self.width, level), False, self.form, name=f"down_{level}")(x)
+            x = nn.leaky_relu(x, SLOPE)
+        x = x.reshape(x.shape[0], -1)
+        x = nn.leaky_relu(nn.Dense(4 * self.width, name="hidden")(x), SLOPE)
+        logits = nn.Dense(max(self.spec.classes, 1), name="logits")(x)  # [B, classes]
+        if self.spec.classes:
+            return jnp.sum(logits * jax.nn.one_hot(label, self.spec.classes), -1)
+        return logits[:, 0]
+
+
+class ClassTable(nn.Module):
+    """One learned vector a class, [classes, features].
+
+    A product with one-hot labels rather than a gather: it converts to one EMBEDDING_LOOKUP,
+    where indexing converts to five operations.
+    """
+
+    features: int
+    classes: int
+
+    @nn.compact
+    def __call__(self, label: jax.Array) -> jax.Array:
+        """Return the vectors [B, features] of labels int32 [B]."""
+        shape = (self.classes, self.features)
+        table = self.param("table", nn.initializers.normal(1.0), shape)
+        return jax.nn.one_hot(label, self.classes) @ table
+
+
+def count(params: object) -> int:
+    """Return the number of parameters in a tree."""
+    return sum(leaf.size for leaf in jax.tree.leaves(params))

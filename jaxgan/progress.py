@@ -1,0 +1,183 @@
+"""What a person sees and what a machine reads. The only module that prints."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+_out = Console(highlight=False, soft_wrap=True, markup=False)
+_err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+
+
+def say(text: str) -> None:
+    """Print a line to stdout."""
+    _out.print(text)
+
+
+def warn(text: str) -> None:
+    """Print a warning to stderr; the work goes on."""
+    _err.print(f"warning: {text}", style="yellow")
+
+
+def fail(text: str) -> None:
+    """Print an error to stderr; the work ends."""
+    _err.print(f"error: {text}", style="bold red")
+
+
+def table(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+    """Print rows under heads to stdout. Columns of numbers are set to the right."""
+    rows = [[_cell(value) for value in row] for row in rows]
+    view = Table(box=None, pad_edge=False, header_style="bold")
+    for column, head in enumerate(heads):
+        numeric = all(row[column].replace(",", "").replace(".", "").isdigit() for row in rows)
+        view.add_column(head, justify="right" if numeric else "left", no_wrap=True)
+    for row in rows:
+        view.add_row(*row)
+    Console(width=max(_out.width, 160), highlight=False).print(view)
+
+
+def _cell(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+@contextlib.contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Keep what native libraries write to stderr; show it only if the work inside fails."""
+    with tempfile.TemporaryFile() as kept:
+        sys.stderr.flush()
+        original = os.dup(2)
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(original, 2)
+            kept.seek(0)
+            sys.stderr.write(kept.read().decode(errors="replace"))
+            raise
+        finally:
+            os.dup2(original, 2)
+            os.close(original)
+
+
+class Log:
+    """The run's metrics.jsonl: one JSON object a line.
+
+    Opening it for a run that continues at a step drops the lines after that step, and a torn last
+    line, so that no report is doubled or missing.
+    """
+
+    def __init__(self, path: Path, step: int) -> None:
+        kept = [line for line in read_log(path) if line["step"] <= step]
+        path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        self.seconds = kept[-1]["seconds"] if kept else 0.0
+        self._file = path.open("a")
+
+    def write(self, line: Mapping[str, float]) -> None:
+        """Append a report and hand it to the system at once."""
+        self._file.write(json.dumps(dict(line)) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def read_log(path: Path) -> list[dict[str, float]]:
+    """Return the reports of a metrics.jsonl; [] where there is none. Torn lines are left out."""
+    reports = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            reports.append(json.loads(line))
+        except json.JSONDecodeError:
+            warn(f"{path}: a torn line was left out: {line[:40]!r}")
+    return reports
+
+
+class Display:
+    """Training as it goes: a live bar on a terminal, plain lines anywhere else."""
+
+    def __init__(self, step: int, steps: int, steps_per_epoch: int) -> None:
+        self._steps_per_epoch, self._steps, self._first = steps_per_epoch, steps, step
+        self._started = self._said = time.monotonic()
+        self._live = _out.is_terminal
+        self._bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            TextColumn("{task.fields[numbers]}"),
+            TimeRemainingColumn(),
+            console=_out,
+            disable=not self._live,
+        )
+        self._task = self._bar.add_task("", total=steps, completed=step, epoch="", numbers="")
+
+    def __enter__(self) -> Display:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def report(self, line: Mapping[str, float]) -> None:
+        """Show a report; as plain lines, at the end of an epoch and every ten seconds."""
+        step = int(line["step"])
+        epochs = self._steps // self._steps_per_epoch
+        epoch = f"{-(-step // self._steps_per_epoch)}/{epochs}"
+        numbers = (
+            f"D {line['discriminator_loss']:.3f}  G {line['generator_loss']:.3f}  "
+            f"{line['images_per_second']:.0f} images/s"
+        )
+        self._bar.update(self._task, completed=step, epoch=epoch, numbers=numbers)
+        now, ended = time.monotonic(), step % self._steps_per_epoch == 0
+        if not self._live and (ended or now - self._said >= 10):
+            self._said = now
+            left = (now - self._started) / (step - self._first) * (self._steps - step)
+            say(f"epoch {epoch}  step {step}/{self._steps}  {numbers}  {duration(left)} left")
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as 4.2s, 1m05s or 2h03m."""
+    if seconds < 60:
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}m{rest:02d}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02d}m"
+
+
+def plot_losses(path: Path, reports: list[dict[str, float]]) -> None:
+    """Write the final graph of a run: both losses and both mean logits against the step."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    steps = [report["step"] for report in reports]
+    figure, (losses, logits) = pyplot.subplots(2, 1, figsize=(8, 6), sharex=True)
+    for axes, names, label in (
+        (losses, ("discriminator_loss", "generator_loss"), "loss (nats)"),
+        (logits, ("real_logit", "fake_logit"), "mean logit (nats)"),
+    ):
+        for name in names:
+            values = [report[name] for report in reports]
+            axes.plot(steps, values, label=name.replace("_", " "), linewidth=0.8)
+        axes.set_ylabel(label)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    logits.set_xlabel("step")
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)

@@ -1,0 +1,153 @@
+"""A .tflite generator in Python: read, described, run by LiteRT. C++ does the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from jaxgan import progress
+from jaxgan.errors import ModelError
+
+SIGNATURE = "generate_{}"  # one a batch size, with inputs latent, label and output image
+METADATA = "jaxgan."  # prefix of our metadata keys
+
+
+class Generator:
+    """A generator in a .tflite file.
+
+    Attributes:
+        metadata: Our entries, without their prefix: latent_size, classes, image_shape, ….
+        batch_sizes: Static batch sizes that it has signatures for, largest first.
+        latent_size: Numbers in a latent vector.
+        classes: Number of classes; 0 for a plain GAN.
+    """
+
+    def __init__(self, content: bytes, threads: int = 1) -> None:
+        """Load a model.
+
+        Args:
+            content: The file's bytes.
+            threads: Threads that run it, at least 1.
+
+        Raises:
+            ModelError: It is no model, or no generator.
+        """
+        from ai_edge_litert.interpreter import Interpreter
+
+        try:
+            with progress.quiet_stderr():
+                interpreter = Interpreter(model_content=content, num_threads=threads)
+                signatures = interpreter.get_signature_list()
+                self.metadata = read_metadata(content)
+        except Exception as error:
+            raise ModelError(
+                f"not a TensorFlow Lite model: {str(error).splitlines()[0]}"
+            ) from error
+        names = [re.fullmatch(SIGNATURE.format("([1-9][0-9]*)"), name) for name in signatures]
+        self.batch_sizes = sorted((int(name[1]) for name in names if name), reverse=True)
+        self._runners = {
+            size: interpreter.get_signature_runner(SIGNATURE.format(size))
+            for size in self.batch_sizes
+        }
+        if not self.batch_sizes:
+            raise ModelError(
+                f"not a generator: expected a signature like {SIGNATURE.format(1)}, "
+                f"got {', '.join(signatures) or 'none'}"
+            )
+        runner = self._runners[self.batch_sizes[0]]
+        inputs, outputs = runner.get_input_details(), runner.get_output_details()
+        if "latent" not in inputs or "image" not in outputs:
+            raise ModelError(
+                "not a generator: expected latent → image, "
+                f"got {', '.join(inputs)} → {', '.join(outputs)}"
+            )
+        self.latent_size = int(inputs["latent"]["shape"][1])
+        self.classes = int(self.metadata.get("classes", 0)) if "label" in inputs else 0
+        self.image_shape = tuple(int(size) for size in outputs["image"]["shape"][1:])
+
+    @classmethod
+    def read(cls, path: Path, threads: int = 1) -> Generator:
+        """Load a model file; a ``ModelError`` names it."""
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise ModelError(f"cannot read {path}: {error.strerror}") from error
+        try:
+            return cls(content, threads)
+        except ModelError as error:
+            raise ModelError(f"{path} is {error}") from error
+
+    def draw(self, latent: np.ndarray, label: np.ndarray | None) -> np.ndarray:
+        """Return images float32 [N, H, W, C] in [-1, 1] of latents [N, Z] and labels [N] or None.
+
+        The largest signature that still fits is run each time; an image does not depend on it.
+        """
+        images, start = [], 0
+        while start < len(latent):
+            left = len(latent) - start
+            size = next((size for size in self.batch_sizes if size <= left), self.batch_sizes[-1])
+            images.append(
+                self.draw_batch(size, latent[start:], label if label is None else label[start:])
+            )
+            start += size
+        return np.concatenate(images)
+
+    def draw_batch(self, size: int, latent: np.ndarray, label: np.ndarray | None) -> np.ndarray:
+        """Run the signature of one batch size on the first rows; fewer are filled up with zeros."""
+        rows = min(size, len(latent))
+        inputs = {"latent": _filled(latent[:rows], size).astype(np.float32)}
+        if label is not None:
+            inputs["label"] = _filled(label[:rows], size).astype(np.int32)
+        with progress.quiet_stderr():  # the runtime announces itself at the first run
+            return self._runners[size](**inputs)["image"][:rows]
+
+
+def _filled(rows: np.ndarray, size: int) -> np.ndarray:
+    missing = size - len(rows)
+    return np.concatenate([rows, np.zeros((missing, *rows.shape[1:]), rows.dtype)])
+
+
+def read_metadata(content: bytes) -> dict[str, str]:
+    """Return our metadata entries of a model file, without their prefix."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.Model.GetRootAs(content, 0)
+    entries = [model.Metadata(index) for index in range(model.MetadataLength())]
+    return {
+        entry.Name().decode().removeprefix(METADATA): bytes(
+            model.Buffers(entry.Buffer()).DataAsNumpy()
+        ).decode()
+        for entry in entries
+        if entry.Name().decode().startswith(METADATA)
+    }
+
+
+def add_metadata(content: bytes, entries: Mapping[str, str]) -> bytes:
+    """Return a model file with text entries added to its metadata, each under our prefix."""
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    for name, text in entries.items():
+        buffer = schema.BufferT()
+        buffer.data = np.frombuffer(text.encode(), np.uint8)
+        model.buffers.append(buffer)
+        entry = schema.MetadataT()
+        entry.name, entry.buffer = METADATA + name, len(model.buffers) - 1
+        model.metadata.append(entry)
+    builder = flatbuffers.Builder(len(content) + 4096)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
+
+
+def operations(content: bytes) -> list[str]:
+    """Return the names of the operations of a model's first signature, in order."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    names = {value: name for name, value in vars(schema.BuiltinOperator).items() if name.isupper()}
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
+    return [names[codes[operator.opcodeIndex]] for operator in model.subgraphs[0].operators]

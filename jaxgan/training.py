@@ -1,0 +1,232 @@
+"""The impure shell around the pure core: data in, steps, reports, samples, checkpoints, graph."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgan import checkpoint, convolution, data, export, images, latents, models, progress
+from jaxgan.config import ImageSpec, TrainConfig, differences, option
+from jaxgan.errors import TrainingError, UserError
+from jaxgan.gan import GAN, Batch, Metrics, State, make_gan
+
+_SAMPLE_COLUMNS = 10
+
+
+def train(config: TrainConfig) -> int:
+    """Train to ``config.epochs``, from the newest checkpoint of the run directory if it has one.
+
+    Returns:
+        The exit code: 0 done, 130 or 143 interrupted by Ctrl-C or SIGTERM, with all saved.
+
+    Raises:
+        UserError: The settings do not fit the dataset or the run directory; nothing was written.
+        TrainingError: A loss is not finite.
+    """
+    run_dir = Path(config.run_dir)
+    _refuse_other_run(run_dir, config)
+    dataset = data.load(config.dataset, config.data_dir, first=config.train_images)
+    count = len(dataset.image)
+    if config.batch_size > count:
+        raise UserError(
+            f"--batch-size: expected at most the {count:,} images, got {config.batch_size}"
+        )
+    spec = dataset.spec if config.conditional else dataclasses.replace(dataset.spec, classes=0)
+    gan = make_gan(config, spec)
+    steps_per_epoch = count // config.batch_size
+    last = config.epochs * steps_per_epoch
+
+    with checkpoint.Store(run_dir) as store, _interruptible() as interrupted:
+        checkpoint.write_config(run_dir, config, spec)
+        state = store.restore_newest(gan.init())
+        step = first = int(state.step)
+        _introduce(config, dataset, state, last)
+        _write_real(run_dir, config, dataset)
+        log = progress.Log(run_dir / "metrics.jsonl", step)
+        with progress.Display(step, last, steps_per_epoch) as display:
+            watch = _Watch(config, steps_per_epoch, step, log, display)
+            while step < last and not interrupted:
+                index = data.batch_indices(config.seed, step, config.batch_size, count)
+                state, metrics = gan.step(state, Batch(dataset.image[index], dataset.label[index]))
+                step += 1
+                # One step late, so that the device already works on the next.
+                watch.see(metrics, step)
+                if step % steps_per_epoch == 0:
+                    epoch = step // steps_per_epoch
+                    _write_samples(run_dir, config, spec, gan, state, epoch)
+                    if epoch % config.checkpoint_every == 0 and step < last:
+                        watch.settle()
+                        store.save(_sound(state))
+            watch.settle()
+        if step > first:
+            store.save(_sound(state))
+        log.close()
+    return _finish(config, spec, state, int(interrupted[0]) if interrupted else 0)
+
+
+class _Watch:
+    """Looks at each step's metrics one step after it was started; reports some of them."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        steps_per_epoch: int,
+        step: int,
+        log: progress.Log,
+        display: progress.Display,
+    ) -> None:
+        self._config, self._steps_per_epoch = config, steps_per_epoch
+        self._log, self._display = log, display
+        self._pending: tuple[Metrics, int] | None = None
+        self._reported, self._started = step, time.perf_counter()
+
+    def see(self, metrics: Metrics, step: int) -> None:
+        """Take a new step's metrics, not yet there, and look at those of the step before it."""
+        self.settle()
+        self._pending = metrics, step
+
+    def settle(self) -> None:
+        """Look at what is pending: stop where it is not finite, report where it is due."""
+        if self._pending is None:
+            return
+        metrics, step = self._pending
+        self._pending = None
+        values = {name: float(value) for name, value in metrics._asdict().items()}
+        if not all(map(math.isfinite, values.values())):
+            raise TrainingError(
+                f"a loss is not finite between step {step - 1} and {step}: "
+                + ", ".join(f"{name} {value:g}" for name, value in values.items())
+                + "; the last checkpoint is kept. Try a smaller --learning-rate or another --seed."
+            )
+        if step % self._config.report_every == 0 or step % self._steps_per_epoch == 0:
+            self._report(values, step)
+
+    def _report(self, values: dict[str, float], step: int) -> None:
+        now = time.perf_counter()
+        passed = now - self._started
+        self._log.seconds += passed
+        line = {
+            "step": step,
+            "epoch": step / self._steps_per_epoch,
+            **values,
+            "images_per_second": (step - self._reported) * self._config.batch_size / passed,
+            "seconds": self._log.seconds,
+        }
+        self._reported, self._started = step, now
+        self._log.write(line)
+        self._display.report(line)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[list[int]]:
+    """Turn the first Ctrl-C or SIGTERM into an entry of the list (the exit code to leave with).
+
+    The second one acts as ever, so an impatient person can leave at once.
+    """
+    codes: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def note(number: int, _frame: object) -> None:
+        codes.append(128 + number)
+        restore()
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield codes
+    finally:
+        restore()
+
+
+def _refuse_other_run(run_dir: Path, config: TrainConfig) -> None:
+    known = checkpoint.read_config(run_dir)
+    changed = differences(known[0], config) if known else []
+    if changed:
+        lines = [f"  {option(name)}: {old} there, {new} here" for name, old, new in changed]
+        raise UserError(
+            f"{run_dir} holds a run with other settings; give another --run-dir, or the same "
+            "settings to continue it:\n" + "\n".join(lines)
+        )
+
+
+def _introduce(config: TrainConfig, dataset: data.Dataset, state: State, last: int) -> None:
+    sizes = ", ".join(
+        f"{name} {models.count(params):,}" for name, params in state.params._asdict().items()
+    )
+    kind = f"{dataset.spec.classes} classes" if config.conditional else "no classes"
+    shape = "x".join(map(str, dataset.spec.shape))
+    progress.say(f"{config.dataset}: {len(dataset.image):,} images of {shape}, {kind}")
+    progress.say(f"parameters: {sizes}")
+    progress.say(f"device: {jax.devices()[0]}, convolutions: {convolution.default_form()}")
+    if state.step:
+        progress.say(f"continuing {config.run_dir} from step {int(state.step)} of {last}")
+
+
+def _rows(spec: ImageSpec) -> int:
+    return spec.classes or _SAMPLE_COLUMNS
+
+
+def _write_real(run_dir: Path, config: TrainConfig, dataset: data.Dataset) -> None:
+    """Write the first real images beside the samples: a row a class, or as they come."""
+    path = run_dir / "samples" / "real.png"
+    if path.exists():
+        return
+    if config.conditional:
+        groups = (np.flatnonzero(dataset.label == row) for row in range(dataset.spec.classes))
+        rows = [
+            images.grid(dataset.image[group[:_SAMPLE_COLUMNS]], _SAMPLE_COLUMNS) for group in groups
+        ]
+        sheet = np.concatenate([row for row in rows if len(row)])
+    else:
+        sheet = images.grid(dataset.image[: _SAMPLE_COLUMNS**2], _SAMPLE_COLUMNS)
+    images.write_png(path, sheet)
+
+
+def _write_samples(
+    run_dir: Path, config: TrainConfig, spec: ImageSpec, gan: GAN, state: State, epoch: int
+) -> None:
+    """Write samples/epoch_NNN.png: images 0 to 99 of the run's seed, a row a class."""
+    indices = np.arange(_rows(spec) * _SAMPLE_COLUMNS)
+    label = indices // _SAMPLE_COLUMNS if spec.classes else None
+    latent = latents.latents(config.seed, indices, config.latent_size)
+    drawn = np.asarray(gan.sample(state.average, latent, label))
+    sheet = images.grid(images.to_uint8(drawn), _SAMPLE_COLUMNS)
+    images.write_png(run_dir / "samples" / f"epoch_{epoch:03d}.png", sheet)
+
+
+def _sound(state: State) -> State:
+    """Return the state if all of it is finite: what is saved can be continued."""
+    if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(state)):
+        raise TrainingError(
+            f"the weights are not finite at step {int(state.step)}; the last checkpoint is kept. "
+            "Try a smaller --learning-rate or another --seed."
+        )
+    return state
+
+
+def _finish(config: TrainConfig, spec: ImageSpec, state: State, code: int) -> int:
+    """Plot the losses and, unless the run was interrupted, write the final graph."""
+    run_dir = Path(config.run_dir)
+    reports = progress.read_log(run_dir / "metrics.jsonl")
+    if reports:
+        progress.plot_losses(run_dir / "loss.png", reports)
+    if code:
+        progress.say(f"saved {run_dir} at step {int(state.step)}; the same command continues it")
+        return code
+    folder = run_dir / "saved_model" if config.saved_model else None
+    source = export.Source(config, spec, state.average, int(state.step))
+    progress.say(export.export(source, run_dir / "generator.tflite", saved_model=folder).text())
+    return 0
