@@ -56,23 +56,36 @@ class Store:
     def restore_newest(self, like: State) -> State:
         """Return the newest readable state; ``like``, which gives names and shapes, if none is.
 
-        A checkpoint that cannot be read is named in a warning and moved to ``damaged/`` in the run
-        directory, since the run will write that step again.
+        Damaged checkpoints are named in a warning. Those newer than the one returned are moved to
+        ``damaged/`` in the run directory, since the run will write their steps again.
+
+        Raises:
+            UserError: There are checkpoints, but none can be read.
         """
+        damaged: list[int] = []
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
-                return self._manager.restore(step, args=ocp.args.StandardRestore(like))
+                state = self._manager.restore(step, args=ocp.args.StandardRestore(like))
             except Exception as error:  # noqa: BLE001 Orbax raises many kinds for damaged files
-                self._set_aside(step, _line(error))
+                progress.warn(f"checkpoint {self._folder / str(step)} is damaged: {_line(error)}")
+                damaged.append(step)
+                continue
+            self._set_aside(damaged)
+            return state
+        if damaged:
+            raise UserError(
+                f"none of the {len(damaged)} checkpoints in {self._folder} can be read; "
+                "give another --run-dir, or remove this one to start again"
+            )
         return like
 
-    def _set_aside(self, step: int, reason: str) -> None:
-        folder, aside = self._folder / str(step), self._folder.parent / "damaged" / str(step)
-        progress.warn(f"checkpoint {folder} is damaged, moved to {aside}: {reason}")
-        if aside.exists():
-            shutil.rmtree(aside)
-        aside.parent.mkdir(exist_ok=True)
-        folder.rename(aside)
+    def _set_aside(self, steps: list[int]) -> None:
+        for step in steps:
+            aside = self._folder.parent / "damaged" / str(step)
+            if aside.exists():
+                shutil.rmtree(aside)
+            aside.parent.mkdir(exist_ok=True)
+            (self._folder / str(step)).rename(aside)
         self._manager.reload()
 
 

@@ -65,8 +65,17 @@ class Generator:
                 f"got {', '.join(inputs)} → {', '.join(outputs)}"
             )
         self.latent_size = int(inputs["latent"]["shape"][1])
-        self.classes = int(self.metadata.get("classes", 0)) if "label" in inputs else 0
+        self.classes = self._class_count() if "label" in inputs else 0
         self.image_shape = tuple(int(size) for size in outputs["image"]["shape"][1:])
+
+    def _class_count(self) -> int:
+        text = self.metadata.get("classes", "")
+        if not text.isdigit() or int(text) < 1:
+            raise ModelError(
+                "not a generator: it takes labels, but its metadata names no number of classes; "
+                "convert it again with convert_tflite.py"
+            )
+        return int(text)
 
     @classmethod
     def read(cls, path: Path, threads: int = 1) -> Generator:

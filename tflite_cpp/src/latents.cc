@@ -69,23 +69,23 @@ void latent(std::uint32_t seed, std::uint32_t index, std::size_t size, float* ou
   }
 }
 
-std::vector<std::int32_t> parse_labels(const std::string& text, int classes) {
+std::vector<std::int32_t> parse_labels(const std::optional<std::string>& text, int classes) {
   std::vector<std::int32_t> labels;
-  if (text.empty()) {
-    labels.resize(classes);
+  if (!text) {
+    labels.resize(static_cast<std::size_t>(classes));
     std::iota(labels.begin(), labels.end(), 0);
     return labels;
   }
   if (classes == 0) throw UsageError("--label: this model has no classes; leave the option out");
-  const char* place = text.data();
-  const char* const end = place + text.size();
+  const char* place = text->data();
+  const char* const end = place + text->size();
   while (true) {
     int label = -1;
     const auto [next, fault] = std::from_chars(place, end, label);
     const bool ends_well = next == end || *next == ',';
     if (fault != std::errc() || !ends_well || label < 0 || label >= classes) {
       throw UsageError("--label: expected classes from 0 to " + std::to_string(classes - 1) +
-                       ", separated by commas, got '" + text + "'");
+                       ", separated by commas, got '" + *text + "'");
     }
     labels.push_back(label);
     if (next == end) return labels;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,8 +13,8 @@ namespace jaxgan {
 void latent(std::uint32_t seed, std::uint32_t index, std::size_t size, float* out);
 
 // Returns the labels that images take in turn: those of a text such as "3" or "3,1,4", every
-// class for an empty text, none for a model without classes. Throws UsageError where the text
+// class without a text, none for a model without classes. Throws UsageError where the text
 // names no class of the model.
-std::vector<std::int32_t> parse_labels(const std::string& text, int classes);
+std::vector<std::int32_t> parse_labels(const std::optional<std::string>& text, int classes);
 
 }  // namespace jaxgan

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <iostream>
-#include <regex>
+#include <optional>
 #include <string>
 
 #include "errors.h"
@@ -25,7 +25,7 @@ struct Options {
   std::string model = "generator.tflite";
   std::int64_t seed = 0;
   int count = 64;
-  std::string label;
+  std::optional<std::string> label;
   std::string out = "digits.png";
   int columns = 10;
   int threads = 1;
@@ -107,15 +107,19 @@ struct Pattern {
   bool one_file = true;
 
   explicit Pattern(const std::string& out) : before(out) {
-    if (out.find('%') == std::string::npos) return;
-    std::smatch parts;
-    if (!std::regex_match(out, parts, std::regex("([^%]*)%(?:0([1-9]))?d([^%]*)"))) {
+    const std::size_t percent = out.find('%');
+    if (percent == std::string::npos) return;
+    one_file = false;
+    before = out.substr(0, percent);
+    after = out.substr(percent + 1);
+    if (after.size() > 2 && after[0] == '0' && after[1] >= '1' && after[1] <= '9') {
+      digits = after[1] - '0';
+      after.erase(0, 2);
+    }
+    if (after.empty() || after[0] != 'd' || after.find('%') != std::string::npos) {
       throw UsageError("--out: expected one number pattern such as %04d, got '" + out + "'");
     }
-    one_file = false;
-    before = parts[1];
-    digits = parts[2].matched ? std::stoi(parts[2]) : 0;
-    after = parts[3];
+    after.erase(0, 1);
   }
 
   std::string name(int index) const {

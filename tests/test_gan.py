@@ -1,0 +1,165 @@
+"""Properties of the training step."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxgan import gan as gan_module
+from jaxgan.config import ImageSpec, TrainConfig
+from jaxgan.gan import Batch, average_decay, make_gan, normalize
+from jaxgan.latents import latents
+
+CONFIG = TrainConfig(width=4, latent_size=8, learning_rate=1e-3)
+SPEC = ImageSpec((28, 28, 1), 10)
+
+
+def batch(size=6, shape=SPEC.shape, seed=0) -> Batch:
+    random = np.random.default_rng(seed)
+    image = random.integers(0, 256, (size, *shape), np.uint8)
+    return Batch(image, np.arange(size, dtype=np.int32) % 10)
+
+
+def equal(one, other) -> bool:
+    return all(jax.tree.leaves(jax.tree.map(np.array_equal, one, other)))
+
+
+def copy(tree):
+    return jax.tree.map(np.array, tree)
+
+
+@pytest.mark.parametrize("spec", [SPEC, ImageSpec((32, 32, 3), 10), ImageSpec((28, 28, 1), 0)])
+def test_a_step_trains_both_players_and_counts(spec):
+    gan = make_gan(CONFIG, spec)
+    before = gan.init()
+    start = copy(before)
+    after, metrics = gan.step(before, batch(shape=spec.shape))
+    assert after.step == 1
+    for player in ("generator", "discriminator"):
+        moved = [
+            not np.array_equal(a, b)
+            for a, b in zip(
+                jax.tree.leaves(getattr(after.params, player)),
+                jax.tree.leaves(getattr(start.params, player)),
+                strict=True,
+            )
+        ]
+        assert all(moved)
+    assert all(np.isfinite(value) and value.shape == () for value in metrics)
+
+
+def test_the_discriminators_update_leaves_the_generator_untouched(monkeypatch):
+    monkeypatch.setattr(gan_module, "generator_loss", lambda fake: 0.0 * jnp.sum(fake))
+    gan = make_gan(CONFIG, SPEC)
+    start = copy(gan.init())
+    after, _ = gan.step(gan.init(), batch())
+    assert equal(after.params.generator, start.params.generator)
+    assert not equal(after.params.discriminator, start.params.discriminator)
+
+
+def test_the_generators_update_leaves_the_discriminator_untouched(monkeypatch):
+    monkeypatch.setattr(gan_module, "discriminator_loss", lambda real, fake: 0.0 * jnp.sum(real))
+    gan = make_gan(CONFIG, SPEC)
+    start = copy(gan.init())
+    after, _ = gan.step(gan.init(), batch())
+    assert equal(after.params.discriminator, start.params.discriminator)
+    assert not equal(after.params.generator, start.params.generator)
+
+
+def test_half_of_what_the_discriminator_sees_is_real(monkeypatch):
+    seen = []
+    loss = gan_module.discriminator_loss
+    monkeypatch.setattr(
+        gan_module,
+        "discriminator_loss",
+        lambda real, fake: seen.append((real.shape, fake.shape)) or loss(real, fake),
+    )
+    gan = make_gan(CONFIG, SPEC)
+    gan.step(gan.init(), batch(6))
+    assert seen == [((6,), (6,))]
+
+
+def test_a_step_is_a_function_of_state_and_batch():
+    gan = make_gan(CONFIG, SPEC)
+    one, other = gan.step(gan.init(), batch()), gan.step(gan.init(), batch())
+    assert equal(one, other)
+
+
+def test_randomness_depends_on_seed_and_step():
+    gan = make_gan(CONFIG, SPEC)
+    first = gan.step(gan.init(), batch())[1]
+    later = gan.step(gan.init()._replace(step=jnp.int32(1)), batch())[1]
+    assert first.fake_logit != later.fake_logit
+    other = make_gan(TrainConfig(width=4, latent_size=8, seed=1), SPEC)
+    assert not equal(gan.init().params, other.init().params)
+
+
+def test_the_second_step_does_not_compile_and_the_state_is_donated():
+    gan = make_gan(CONFIG, SPEC)
+    state = gan.init()
+    leaf = state.params.generator["project"]["kernel"]
+    for _ in range(3):
+        state, _ = gan.step(state, batch())
+    assert gan.step._cache_size() == 1
+    assert leaf.is_deleted()
+
+
+def test_one_step_by_the_optimizers_rule():
+    # Adam's first step moves a weight by the learning rate times the sign of its gradient.
+    gan = make_gan(CONFIG, SPEC)
+    start = copy(gan.init())
+    after, _ = gan.step(gan.init(), batch())
+    move = np.abs(
+        after.params.discriminator["hidden"]["kernel"]
+        - start.params.discriminator["hidden"]["kernel"]
+    )
+    assert np.median(move) == pytest.approx(CONFIG.learning_rate, rel=1e-2)
+    assert move.max() <= CONFIG.learning_rate * 1.001
+
+
+def test_the_average_follows_its_equation():
+    gan = make_gan(CONFIG, SPEC)
+    start = copy(gan.init())
+    after, _ = gan.step(gan.init(), batch(6))
+    # 6 images seen, so a half-life of 0.3 images: decay 0.5 ** (6 / 0.3) = 0.5 ** 20.
+    decay = 0.5**20
+    for average, new, old in zip(
+        jax.tree.leaves(after.average),
+        jax.tree.leaves(after.params.generator),
+        jax.tree.leaves(start.average),
+        strict=True,
+    ):
+        np.testing.assert_allclose(average, decay * old + (1 - decay) * new, atol=1e-6)
+
+
+def test_the_averages_half_life_grows_to_its_setting():
+    # 0.05 * 1,000,000 images seen is above the setting, so the setting holds: 64 images fade by
+    # 0.5 ** (64 / 40,000).
+    assert average_decay(jnp.int32(15624), 64, 40_000.0) == pytest.approx(0.5 ** (64 / 40_000))
+    assert average_decay(jnp.int32(99), 64, 40_000.0) == pytest.approx(0.5 ** (64 / 320))
+
+
+def test_images_are_normalized_to_the_generators_range():
+    np.testing.assert_allclose(normalize(np.array([0, 255], np.uint8)), [-1, 1])
+
+
+def test_samples_do_not_depend_on_the_form():
+    forms = [make_gan(CONFIG, SPEC, form) for form in ("xla", "gemm")]
+    params = forms[0].init().average
+    label = np.arange(4, dtype=np.int32)
+    one, other = (gan.sample(params, latents(0, range(4), 8), label) for gan in forms)
+    np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_training_learns_to_tell_real_digits_from_first_drawings(data_dir):
+    from jaxgan import data
+
+    digits = data.load("mnist", str(data_dir))
+    gan = make_gan(TrainConfig(width=8, batch_size=50, learning_rate=2e-3), digits.spec)
+    state, losses = gan.init(), []
+    for step in range(20):
+        index = data.batch_indices(0, step, 50, len(digits.image))
+        state, metrics = gan.step(state, Batch(digits.image[index], digits.label[index]))
+        losses.append(float(metrics.discriminator_loss))
+    assert losses[0] > 1.0  # near 2 log 2
+    assert min(losses) < 0.5

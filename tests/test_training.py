@@ -1,0 +1,292 @@
+"""The journey of a run: files, resume, interruption, and every way it may be refused."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+from conftest import ROOT, SMALL, refused, train
+from PIL import Image
+
+from jaxgan import checkpoint, progress
+
+EPOCH = 20  # steps: 1,000 digits in batches of 50
+
+
+def reports(run_dir):
+    return [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+
+
+def same_state(one, other) -> bool:
+    (step, state), (other_step, other_state) = checkpoint.load(one), checkpoint.load(other)
+    equal = jax.tree.map(np.array_equal, state, other_state)
+    return step == other_step and all(jax.tree.leaves(equal))
+
+
+def test_a_run_leaves_the_files_that_were_promised(run_dir):
+    names = {path.relative_to(run_dir).as_posix() for path in run_dir.iterdir()}
+    assert names == {
+        "config.json", "metrics.jsonl", "samples", "state", "loss.png", "generator.tflite",
+    }  # fmt: skip
+    samples = sorted(path.name for path in (run_dir / "samples").iterdir())
+    assert samples == ["epoch_001.png", "epoch_002.png", "real.png"]
+    assert [entry.step for entry in checkpoint.saved(run_dir)] == [EPOCH, 2 * EPOCH]
+    for name in samples:  # ten digits a row, a row a class
+        with Image.open(run_dir / "samples" / name) as image:
+            assert image.size == (280, 280)
+    with Image.open(run_dir / "loss.png") as image:
+        assert image.size[0] > 500
+
+
+def test_metrics_hold_what_they_should(run_dir):
+    lines = reports(run_dir)
+    assert [line["step"] for line in lines] == [7, 14, 20, 21, 28, 35, 40]
+    assert set(lines[0]) == {
+        "step", "epoch", "discriminator_loss", "generator_loss", "real_logit", "fake_logit",
+        "images_per_second", "seconds",
+    }  # fmt: skip
+    assert lines[2]["epoch"] == 1.0
+    seconds = [line["seconds"] for line in lines]
+    assert seconds == sorted(seconds) and seconds[0] > 0
+
+
+def test_config_holds_settings_and_images(run_dir):
+    config, spec = checkpoint.read_config(run_dir)
+    assert config.width == 8 and config.epochs == 2
+    assert spec.shape == (28, 28, 1) and spec.classes == 10
+
+
+def test_real_digits_stand_a_row_a_class(run_dir, data_dir):
+    from jaxgan import data
+
+    digits = data.load("mnist", str(data_dir))
+    with Image.open(run_dir / "samples" / "real.png") as image:
+        sheet = np.asarray(image)
+    for row in (0, 4, 9):
+        first = digits.image[digits.label == row][0, ..., 0]
+        np.testing.assert_array_equal(sheet[28 * row : 28 * row + 28, :28], first)
+
+
+def test_resuming_ends_with_the_bits_of_an_uninterrupted_run(data_dir, run_dir, tmp_path):
+    # run_dir went through two epochs at once; here they are two runs of the program.
+    for epochs in ("1", "2"):
+        done = train("--data-dir", data_dir, "--run-dir", tmp_path / "run", "--epochs", epochs)
+        assert done.returncode == 0, done.stderr
+    assert "continuing" in done.stdout
+    assert same_state(run_dir, tmp_path / "run")
+    both = [
+        [{**line, "images_per_second": 0, "seconds": 0} for line in reports(folder)]
+        for folder in (run_dir, tmp_path / "run")
+    ]
+    assert both[0] == both[1]
+    for name in ("epoch_001.png", "epoch_002.png", "real.png"):
+        one, other = (folder / "samples" / name for folder in (run_dir, tmp_path / "run"))
+        assert one.read_bytes() == other.read_bytes()
+    assert (run_dir / "generator.tflite").read_bytes() == (
+        tmp_path / "run" / "generator.tflite"
+    ).read_bytes()
+
+
+@pytest.mark.parametrize("number", (signal.SIGINT, signal.SIGTERM))
+def test_interrupted_runs_save_and_continue_to_the_same_bits(data_dir, run_dir, tmp_path, number):
+    folder = tmp_path / "run"
+    command = [
+        sys.executable, "train.py", *SMALL, "--data-dir", str(data_dir), "--run-dir", str(folder),
+    ]  # fmt: skip
+    # Many epochs, so that it is surely at work when the signal comes.
+    running = subprocess.Popen(
+        [*command, "--epochs", "100000"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    for _ in range(600):
+        time.sleep(0.1)
+        if (folder / "metrics.jsonl").exists() and reports(folder):
+            break
+    running.send_signal(number)
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == 128 + number, err
+    assert "the same command continues it" in out
+    assert "Traceback" not in err
+    assert not (folder / "generator.tflite").exists()
+    (entry,) = checkpoint.saved(folder)
+    assert entry.step > 0
+    epochs = -(-entry.step // EPOCH) + 1
+    done = train("--data-dir", data_dir, "--run-dir", folder, "--epochs", str(epochs))
+    assert done.returncode == 0, done.stderr
+    whole = tmp_path / "whole"
+    done = train("--data-dir", data_dir, "--run-dir", whole, "--epochs", str(epochs))
+    assert done.returncode == 0, done.stderr
+    assert same_state(folder, whole)
+
+
+def test_a_finished_run_has_nothing_left_to_do(data_dir, run_dir):
+    before = (run_dir / "metrics.jsonl").read_text()
+    done = train("--data-dir", data_dir, "--run-dir", run_dir, "--epochs", "2", "--checkpoint-every", "1")  # fmt: skip  # noqa: E501
+    assert done.returncode == 0
+    assert (run_dir / "metrics.jsonl").read_text() == before
+
+
+def test_parameter_counts_are_printed(data_dir, tmp_path):
+    done = train("--data-dir", data_dir, "--run-dir", tmp_path / "run", "--epochs", "1", "--train-images", "100", "--saved-model")  # fmt: skip  # noqa: E501
+    assert done.returncode == 0, done.stderr
+    project = 64 * 7 * 7 * 16 + 7 * 7 * 16
+    generator = project + 10 * 7 * 7 * 16 + 4 * 4 * 8 * 16 + 8 + 4 * 4 * 8 + 1
+    assert f"generator {generator:,}" in done.stdout
+    assert "100 images" in done.stdout
+    assert (tmp_path / "run" / "saved_model" / "saved_model.pb").exists()
+
+
+def test_without_labels(plain_model):
+    run_dir = plain_model.parent
+    assert checkpoint.read_config(run_dir)[1].classes == 0
+    with Image.open(run_dir / "samples" / "epoch_001.png") as image:
+        assert image.size == (280, 280)
+
+
+def test_other_settings_are_refused_with_the_difference(data_dir, run_dir):
+    before = sorted(path.stat().st_mtime_ns for path in run_dir.rglob("*"))
+    done = train("--data-dir", data_dir, "--run-dir", run_dir, "--seed", "5", "--beta1", "0.9")
+    assert done.returncode == 2
+    assert "other settings" in done.stderr and "Traceback" not in done.stderr
+    assert "--seed: 0 there, 5 here" in done.stderr
+    assert "--beta1: 0.5 there, 0.9 here" in done.stderr
+    assert "--epochs" not in done.stderr
+    assert sorted(path.stat().st_mtime_ns for path in run_dir.rglob("*")) == before
+
+
+def test_fewer_epochs_than_done_are_refused_or_kept(data_dir, run_dir):
+    done = train("--data-dir", data_dir, "--run-dir", run_dir, "--epochs", "1", "--checkpoint-every", "1")  # fmt: skip  # noqa: E501
+    assert done.returncode == 0
+    assert checkpoint.load(run_dir)[0] == 2 * EPOCH
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(data_dir, run_dir, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(run_dir, folder)
+    # Continue from a state whose discriminator is broken: its next loss is not a number.
+    from jaxgan.gan import make_gan
+
+    gan = make_gan(*checkpoint.read_config(folder))
+    with checkpoint.Store(folder) as store:
+        state = store.restore_newest(gan.init())
+        broken = jax.tree.map(lambda leaf: leaf * np.nan, state.params.discriminator)
+        params = state.params._replace(discriminator=broken)
+        store.save(state._replace(params=params, step=state.step + 3))
+    done = train("--data-dir", data_dir, "--run-dir", folder, "--epochs", "4")
+    refused(done, 1, "not finite between step 43 and 44", "--learning-rate")
+    # Nothing newer was saved, and the last good checkpoint is still there.
+    assert [entry.step for entry in checkpoint.saved(folder)] == [20, 40, 43]
+    assert np.isfinite(
+        checkpoint.load(folder, 40)[1]["params"]["discriminator"]["logits"]["bias"]
+    ).all()
+
+
+def spoil(folder, step):
+    """Cut every file with weights of a checkpoint short."""
+    for path in (folder / "state" / str(step)).rglob("*"):
+        if path.is_file() and path.parent.name == "d":
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(data_dir, run_dir, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(run_dir, folder)
+    spoil(folder, 40)
+    done = train("--data-dir", data_dir, "--run-dir", folder, "--epochs", "2")
+    assert done.returncode == 0, done.stderr
+    assert f"checkpoint {folder / 'state' / '40'} is damaged" in done.stderr
+    assert "from step 20 of 40" in done.stdout
+    assert same_state(run_dir, folder)
+    assert (folder / "damaged" / "40").is_dir()
+
+
+def test_a_run_without_a_readable_checkpoint_is_refused_and_kept(data_dir, run_dir, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(run_dir, folder)
+    for step in (20, 40):
+        spoil(folder, step)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    done = train("--data-dir", data_dir, "--run-dir", folder, "--epochs", "2")
+    assert done.returncode == 2
+    assert "none of the 2 checkpoints" in done.stderr and "Traceback" not in done.stderr
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_a_torn_line_in_the_metrics_is_left_out(data_dir, run_dir, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(run_dir, folder)
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 41, "epo')
+    done = train("--data-dir", data_dir, "--run-dir", folder, "--epochs", "3")
+    assert done.returncode == 0, done.stderr
+    assert "torn line" in done.stderr
+    assert [line["step"] for line in reports(folder)][-3:] == [49, 56, 60]
+
+
+@pytest.mark.parametrize("content", (b"", b"{", b'{"settings": {}}', b"\xff\xfe", b"[]"))
+def test_a_damaged_config_is_named(data_dir, run_dir, tmp_path, content):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "config.json").write_bytes(content)
+    refused(train("--data-dir", data_dir, "--run-dir", folder, "--epochs", "2"), 2, "config.json")
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (("--epochs", "0"), ("--epochs", "at least 1", "got 0")),
+        (("--epochs", "two"), ("--epochs", "two")),
+        (("--batch-size", "1001"), ("--batch-size", "1,000", "1001")),
+        (("--train-images", "1001"), ("--train-images", "1,000", "1,001")),
+        (("--batch-size", "-1"), ("--batch-size", "at least 1")),
+        (("--learning-rate", "0"), ("--learning-rate", "above 0", "got 0")),
+        (("--learning-rate", "nan"), ("--learning-rate", "nan")),
+        (("--beta1", "1"), ("--beta1", "below 1")),
+        (("--seed", "-1"), ("--seed", "4294967295")),
+        (("--seed", "4294967296"), ("--seed", "4294967295")),
+        (("--epoch", "3"), ("--epoch", "--epochs")),
+        (("stray",), ("stray",)),
+        (("--dataset", "minst"), ("--dataset", "minst", "fashion_mnist")),
+        (("--dataset", "kmnist"), ("kmnist", "jaxgan.data prepare kmnist")),
+    ],
+)
+def test_wrong_options_are_named_and_nothing_is_written(data_dir, tmp_path, arguments, words):
+    done = train("--data-dir", data_dir, "--run-dir", tmp_path / "run", *arguments)
+    refused(done, 2, *words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_directory_that_cannot_be_written(data_dir, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    done = train("--data-dir", data_dir, "--run-dir", tmp_path / "file" / "run", "--epochs", "1")
+    refused(done, 5, "file")
+
+
+def test_help_shows_every_option_without_loading_jax():
+    code = (
+        "import runpy, sys; sys.argv = ['train.py', '--help']\n"
+        "try: runpy.run_path('train.py', run_name='__main__')\n"
+        "finally: print('LOADED', sorted({'jax', 'tensorflow', 'flax'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True,
+        env={**os.environ, "COLUMNS": "200"},
+    )  # fmt: skip
+    assert "LOADED []" in done.stdout
+    from dataclasses import fields
+
+    from jaxgan.config import TrainConfig, option
+
+    for field in fields(TrainConfig):
+        assert option(field.name) in done.stdout
+        assert str(field.default) in done.stdout
+
+
+def test_durations_are_readable():
+    assert [progress.duration(value) for value in (4.21, 65, 7385)] == ["4.2s", "1m05s", "2h03m"]
