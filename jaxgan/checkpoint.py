@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
 import os
 import shutil
@@ -22,6 +23,7 @@ from jaxgan.files import write_whole
 from jaxgan.gan import State
 
 _FOLDER = "state"  # in the run directory, a folder a step
+_SEALS = "checksums"  # a file a step
 _CONFIG = "config.json"
 
 
@@ -37,21 +39,33 @@ class Store:
     """The checkpoints of one run directory. Use as a context: leaving it waits for the disk."""
 
     def __init__(self, run_dir: Path) -> None:
-        self._folder = run_dir / _FOLDER
+        self._run_dir = run_dir
         options = ocp.CheckpointManagerOptions(create=True, cleanup_tmp_directories=True)
-        self._manager = ocp.CheckpointManager(self._folder.absolute(), options=options)
+        self._manager = ocp.CheckpointManager((run_dir / _FOLDER).absolute(), options=options)
+        self._unsealed: int | None = None
 
     def __enter__(self) -> Store:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._seal()
         self._manager.close()
 
     def save(self, state: State) -> None:
         """Write a state under its step, in the background. A step already there is left alone."""
+        self._seal()
         step = int(state.step)
         if step not in self._manager.all_steps():
             self._manager.save(step, args=ocp.args.StandardSave(state))
+            self._unsealed = step
+
+    def _seal(self) -> None:
+        """Wait for the last checkpoint to be whole on the disk; write down its checksums."""
+        self._manager.wait_until_finished()
+        if self._unsealed is not None:
+            content = json.dumps(_checksums(_step_dir(self._run_dir, self._unsealed)), indent=2)
+            write_whole(_seal_file(self._run_dir, self._unsealed), content.encode())
+            self._unsealed = None
 
     def restore_newest(self, like: State) -> State:
         """Return the newest readable state; ``like``, which gives names and shapes, if none is.
@@ -65,27 +79,29 @@ class Store:
         damaged: list[int] = []
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
+                _verify(self._run_dir, step)
                 state = self._manager.restore(step, args=ocp.args.StandardRestore(like))
             except Exception as error:  # noqa: BLE001 Orbax raises many kinds for damaged files
-                progress.warn(f"checkpoint {self._folder / str(step)} is damaged: {_line(error)}")
+                _warn_damaged(self._run_dir, step, error)
                 damaged.append(step)
                 continue
             self._set_aside(damaged)
             return state
         if damaged:
             raise UserError(
-                f"none of the {len(damaged)} checkpoints in {self._folder} can be read; "
+                f"none of the {len(damaged)} checkpoints in {self._run_dir} can be read; "
                 "give another --run-dir, or remove this one to start again"
             )
         return like
 
     def _set_aside(self, steps: list[int]) -> None:
         for step in steps:
-            aside = self._folder.parent / "damaged" / str(step)
+            aside = self._run_dir / "damaged" / str(step)
             if aside.exists():
                 shutil.rmtree(aside)
             aside.parent.mkdir(exist_ok=True)
-            (self._folder / str(step)).rename(aside)
+            _step_dir(self._run_dir, step).rename(aside)
+            _seal_file(self._run_dir, step).unlink(missing_ok=True)
         self._manager.reload()
 
 
@@ -116,13 +132,13 @@ def load(run_dir: Path, step: int | None = None) -> tuple[int, dict[str, Any]]:
             f"--step: {run_dir} has checkpoints {', '.join(map(str, steps))}, got {step}"
         )
     for candidate in reversed(steps) if step is None else [step]:
-        path = run_dir / _FOLDER / str(candidate)
         try:
+            _verify(run_dir, candidate)
             with ocp.StandardCheckpointer() as reader:
-                tree = reader.restore(path.absolute() / "default")
+                tree = reader.restore(_step_dir(run_dir, candidate).absolute() / "default")
             return candidate, jax.tree.map(np.asarray, tree)
         except Exception as error:  # noqa: BLE001 Orbax raises many kinds for damaged files
-            progress.warn(f"checkpoint {path} is damaged: {_line(error)}")
+            _warn_damaged(run_dir, candidate, error)
     raise UserError(f"no readable checkpoint in {run_dir}")
 
 
@@ -157,8 +173,42 @@ def _describe(path: Path) -> Saved:
     return Saved(int(path.name), date, sum(os.path.getsize(file) for file in files))
 
 
+def _step_dir(run_dir: Path, step: int) -> Path:
+    return run_dir / _FOLDER / str(step)
+
+
+def _seal_file(run_dir: Path, step: int) -> Path:
+    return run_dir / _SEALS / f"{step}.json"
+
+
 def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.is_file())
+    return (path for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file in a folder, by its path there."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in _files(folder)
+    }
+
+
+def _verify(run_dir: Path, step: int) -> None:
+    """Raise ``ValueError`` where a checkpoint's files are not those that were written.
+
+    One that was killed between the checkpoint and its checksums has none; Orbax then judges.
+    """
+    seal = _seal_file(run_dir, step)
+    if not seal.exists():
+        return
+    expected, found = json.loads(seal.read_text()), _checksums(_step_dir(run_dir, step))
+    for name in sorted(expected):
+        if found.get(name) != expected[name]:
+            raise ValueError(f"{name} is {'changed' if name in found else 'missing'}")
+
+
+def _warn_damaged(run_dir: Path, step: int, error: Exception) -> None:
+    progress.warn(f"checkpoint {_step_dir(run_dir, step)} is damaged: {_line(error)}")
 
 
 def _line(error: Exception) -> str:

@@ -46,8 +46,8 @@ def train(config: TrainConfig) -> int:
     last = config.epochs * steps_per_epoch
 
     with checkpoint.Store(run_dir) as store, _interruptible() as interrupted:
-        checkpoint.write_config(run_dir, config, spec)
         state = store.restore_newest(gan.init())
+        checkpoint.write_config(run_dir, config, spec)
         step = first = int(state.step)
         _introduce(config, dataset, state, last)
         _write_real(run_dir, config, dataset)

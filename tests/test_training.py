@@ -32,7 +32,8 @@ def same_state(one, other) -> bool:
 def test_a_run_leaves_the_files_that_were_promised(run_dir):
     names = {path.relative_to(run_dir).as_posix() for path in run_dir.iterdir()}
     assert names == {
-        "config.json", "metrics.jsonl", "samples", "state", "loss.png", "generator.tflite",
+        "config.json", "metrics.jsonl", "samples", "state", "checksums", "loss.png",
+        "generator.tflite",
     }  # fmt: skip
     samples = sorted(path.name for path in (run_dir / "samples").iterdir())
     assert samples == ["epoch_001.png", "epoch_002.png", "real.png"]
@@ -187,17 +188,33 @@ def test_a_loss_that_is_not_finite_stops_the_run(data_dir, run_dir, tmp_path):
     ).all()
 
 
-def spoil(folder, step):
-    """Cut every file with weights of a checkpoint short."""
-    for path in (folder / "state" / str(step)).rglob("*"):
-        if path.is_file() and path.parent.name == "d":
-            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+def weights(folder, step):
+    """Return the largest file of a checkpoint."""
+    files = (path for path in (folder / "state" / str(step)).rglob("*") if path.is_file())
+    return max(files, key=lambda path: path.stat().st_size)
 
 
-def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(data_dir, run_dir, tmp_path):
+def cut_short(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip_a_bit(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def remove(path):
+    path.unlink()
+
+
+@pytest.mark.parametrize("spoil", (cut_short, flip_a_bit, remove))
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(
+    data_dir, run_dir, tmp_path, spoil
+):
     folder = tmp_path / "run"
     shutil.copytree(run_dir, folder)
-    spoil(folder, 40)
+    spoil(weights(folder, 40))
     done = train("--data-dir", data_dir, "--run-dir", folder, "--epochs", "2")
     assert done.returncode == 0, done.stderr
     assert f"checkpoint {folder / 'state' / '40'} is damaged" in done.stderr
@@ -210,7 +227,7 @@ def test_a_run_without_a_readable_checkpoint_is_refused_and_kept(data_dir, run_d
     folder = tmp_path / "run"
     shutil.copytree(run_dir, folder)
     for step in (20, 40):
-        spoil(folder, step)
+        cut_short(weights(folder, step))
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     done = train("--data-dir", data_dir, "--run-dir", folder, "--epochs", "2")
     assert done.returncode == 2
