@@ -1,4 +1,4 @@
-# make demo   set up everything, train a few epochs, draw digits.png with the C++ program
+# make demo   set up everything, train five epochs, draw digits.png with C++ (EPOCHS=30: longer)
 # make test   set up everything, run every test, Python and C++
 # make setup  only the set-up: .venv, C++ prerequisites
 # make cpp    only the C++ program: tflite_cpp/build/release/jaxgan-generate
@@ -8,31 +8,37 @@ PYTHON ?= python3
 EPOCHS ?= 5
 RUN := checkpoints/demo
 PROGRAM := tflite_cpp/build/release/jaxgan-generate
+TIMES := .demo-times
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DELETE_ON_ERROR:
-.PHONY: demo test setup cpp clean
+.PHONY: help demo test setup cpp clean
+
+help:
+	@sed -n 's/^# make /make /p' Makefile
 
 # $(call stage,name,command): run it and note its seconds for the summary.
 define stage
-@mkdir -p .stamps && start=$$(date +%s) && echo "== $(1)" && ( $(2) ) \
-  && echo "$(1): $$(( $$(date +%s) - start )) s" >> .stamps/times
+@start=$$(date +%s) && echo "== $(1)" && ( $(2) ) \
+  && echo "$(1): $$(( $$(date +%s) - start )) s" >> $(TIMES)
 endef
 
 demo:
-	@mkdir -p .stamps && rm -f .stamps/times
+	@rm -f $(TIMES)
 	@$(MAKE) --no-print-directory digits.png
 	@echo
 	@echo "digits.png: 80 digits, drawn by $(PROGRAM)"
-	@echo "generator.tflite: the generator; $(RUN)/: samples of each epoch, loss.png, checkpoints"
-	@if [ -f .stamps/times ]; then echo "done now:"; sed 's/^/  /' .stamps/times; \
+	@echo "generator.tflite: the generator, converted from the run's newest checkpoint"
+	@echo "$(RUN)/: the run: samples of each epoch, loss.png, metrics, checkpoints"
+	@echo "data/, .venv/, tflite_cpp/build/: the dataset, the Python packages, the C++ build"
+	@if [ -f $(TIMES) ]; then echo "done now:"; sed 's/^/  /' $(TIMES); \
 	  else echo "all was up to date"; fi
 	@echo "next:"
 	@echo "  $(PROGRAM) --seed 8 --label 3,1,4 --count 30 --out pi.png"
-	@echo "  .venv/bin/python train.py --run-dir $(RUN) --epochs 30   # train on"
+	@echo "  make demo EPOCHS=30                                      # train on, draw again"
 	@echo "  .venv/bin/python -m jaxgan.inspect $(RUN)"
 
-test: .stamps/python .stamps/prerequisites
+test: .venv/.installed tflite_cpp/build/.prerequisites
 	ruff check .
 	ruff format --check .
 	cd tflite_cpp && cmake --preset release -DJAXGAN_TESTS=ON && cmake --build --preset release
@@ -40,11 +46,11 @@ test: .stamps/python .stamps/prerequisites
 	cd tflite_cpp && ctest --preset release && ctest --preset sanitize
 	python -m pytest
 
-setup: .stamps/python .stamps/prerequisites
+setup: .venv/.installed tflite_cpp/build/.prerequisites
 
 cpp: $(PROGRAM)
 
-.stamps/python: requirements.txt
+.venv/.installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Python 3.11 or newer is needed, $$($(PYTHON) --version) is here;" \
 	    "name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
@@ -52,22 +58,24 @@ cpp: $(PROGRAM)
 	  python -m pip install --quiet --disable-pip-version-check -r requirements.txt)
 	@touch $@
 
-.stamps/prerequisites: tflite_cpp/prerequisites.sh
+tflite_cpp/build/.prerequisites: tflite_cpp/prerequisites.sh
 	$(call stage,C++ prerequisites,tflite_cpp/prerequisites.sh)
+	@mkdir -p $(@D)
 	@touch $@
 
-.stamps/data: .stamps/python
+data/.prepared-mnist: .venv/.installed
 	$(call stage,data,python -m jaxgan.data prepare mnist --data-dir data)
 	@touch $@
 
-.stamps/trained-$(EPOCHS): .stamps/data
-	$(call stage,training,python train.py --run-dir $(RUN) --epochs $(EPOCHS))
+$(RUN)/.trained-$(EPOCHS): data/.prepared-mnist
+	$(call stage,training,python train.py --run-dir $(RUN) --epochs $(EPOCHS) \
+	  --checkpoint-every 1)
 	@touch $@
 
-generator.tflite: .stamps/trained-$(EPOCHS) convert_tflite.py $(wildcard jaxgan/*.py)
+generator.tflite: $(RUN)/.trained-$(EPOCHS) convert_tflite.py $(wildcard jaxgan/*.py)
 	$(call stage,conversion,python convert_tflite.py --checkpoint $(RUN) --out $@)
 
-$(PROGRAM): .stamps/python .stamps/prerequisites tflite_cpp/CMakeLists.txt \
+$(PROGRAM): .venv/.installed tflite_cpp/build/.prerequisites tflite_cpp/CMakeLists.txt \
   tflite_cpp/CMakePresets.json $(wildcard tflite_cpp/src/*)
 	$(call stage,C++ build,cd tflite_cpp && cmake --preset release && cmake --build --preset release)
 	@touch $@
@@ -76,4 +84,4 @@ digits.png: generator.tflite $(PROGRAM)
 	$(call stage,drawing,$(PROGRAM) --model generator.tflite --seed 7 --count 80 --out $@)
 
 clean:
-	rm -rf tflite_cpp/build $(RUN) generator.tflite digits.png .stamps/trained-* .stamps/times
+	rm -rf tflite_cpp/build $(RUN) generator.tflite digits.png $(TIMES)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jaxgan import cli, progress
-from jaxgan.config import TrainConfig
+from jaxgan.config import BATCH_SIZES, MOST_BATCH, TrainConfig
 from jaxgan.errors import UserError
 
 
@@ -21,17 +21,17 @@ class ConvertConfig:
     step: int | None = None
     """Step of the checkpoint to convert; the newest if not given."""
 
-    batch_sizes: tuple[int, ...] = (1, 64)
+    batch_sizes: tuple[int, ...] = BATCH_SIZES
     """Batch sizes, one signature generate_N each; they share the weights."""
 
     saved_model: Path | None = None
     """Folder to write a TensorFlow SavedModel into as well."""
 
     def __post_init__(self) -> None:
-        if not self.batch_sizes or min(self.batch_sizes) < 1:
-            raise UserError(
-                f"--batch-sizes: expected numbers of at least 1, got {self.batch_sizes}"
-            )
+        sizes = self.batch_sizes
+        if not sizes or not all(1 <= size <= MOST_BATCH for size in sizes):
+            got = " ".join(map(str, sizes)) or "none"
+            raise UserError(f"--batch-sizes: expected numbers from 1 to {MOST_BATCH}, got {got}")
 
 
 def main(config: ConvertConfig) -> None:

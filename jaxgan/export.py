@@ -15,11 +15,10 @@ import numpy as np
 
 from jaxgan import __version__, checkpoint, latents, models, progress, tflite
 from jaxgan import tf as lazy_tensorflow
-from jaxgan.config import ImageSpec, TrainConfig
-from jaxgan.errors import ModelError, UserError
+from jaxgan.config import BATCH_SIZES, ImageSpec, TrainConfig
+from jaxgan.errors import ModelError, OutputError, UserError
 from jaxgan.files import write_whole
 
-BATCH_SIZES = (1, 64)
 TOLERANCE = 1e-4  # of an image value in [-1, 1]; rounding alone gives 1e-6
 _CHECKED = 256  # latents
 
@@ -105,12 +104,24 @@ def export(
         content = _convert(source, sorted(set(batch_sizes)), Path(scratch) / "model")
         content = tflite.add_metadata(content, _metadata(source))
         difference = _largest_difference(source, content)
-        write_whole(path, content)
         if saved_model is not None:
-            shutil.copytree(Path(scratch) / "model", saved_model, dirs_exist_ok=True)
+            _place(Path(scratch) / "model", saved_model)
+        write_whole(path, content)
     signatures = [tflite.SIGNATURE.format(size) for size in sorted(set(batch_sizes))]
     seconds = time.perf_counter() - started
     return Report(path, len(content), tflite.operations(content), signatures, difference, seconds)
+
+
+def _place(folder: Path, target: Path) -> None:
+    """Put a copy of a SavedModel folder where the target is, over an older SavedModel."""
+    if target.exists() and not (target.is_dir() and (target / "saved_model.pb").exists()):
+        raise OutputError(f"cannot write {target}: it is there already, and is no SavedModel")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".jaxgan.", dir=target.parent) as beside:
+        copy = shutil.copytree(folder, Path(beside) / "new")
+        if target.exists():
+            target.rename(Path(beside) / "old")
+        copy.rename(target)
 
 
 def _generator(source: Source) -> models.Generator:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
 from pathlib import Path
+from typing import BinaryIO
 
-from jaxgan.errors import OutputError
+from jaxgan.errors import OutputError, UserError
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -21,7 +23,7 @@ def write_whole(path: Path, content: bytes) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        descriptor, beside = tempfile.mkstemp(prefix=".jaxgan.", dir=path.parent)
         try:
             with open(descriptor, "wb") as file:
                 file.write(content)
@@ -34,6 +36,28 @@ def write_whole(path: Path, content: bytes) -> None:
             raise
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def lock(folder: Path) -> BinaryIO:
+    """Take a folder, made if it is missing, for this process until the result is closed.
+
+    Raises:
+        UserError: Another process has it.
+        OutputError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / ".lock").open("wb")
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {folder}: {error.strerror}; choose another --run-dir"
+        ) from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise UserError(f"another process trains in {folder}; give another --run-dir") from error
+    return file
 
 
 def _umask() -> int:

@@ -15,6 +15,7 @@ from jaxgan.losses import discriminator_loss, generator_loss
 from jaxgan.models import Discriminator, Generator
 
 Params = Any
+_TRAINING = 2**32 - 1  # the last index that an image can have
 
 
 class Pair(NamedTuple):
@@ -105,7 +106,9 @@ def make_gan(config: TrainConfig, spec: ImageSpec, form: str | None = None) -> G
     generator = Generator(spec, config.width, form)
     discriminator = Discriminator(spec, config.width, form)
     adam = optax.adam(config.learning_rate, config.beta1, config.beta2)
-    key = jax.random.key(config.seed)
+    # Keys of their own, so that no sample (see latents.py) repeats a latent of training.
+    key = jax.random.fold_in(jax.random.key(config.seed), _TRAINING)
+    init_key, step_key = jax.random.split(key)
 
     def judge(params: Params, image: jax.Array, label: jax.Array | None) -> jax.Array:
         return discriminator.apply({"params": params}, image, label)
@@ -114,7 +117,7 @@ def make_gan(config: TrainConfig, spec: ImageSpec, form: str | None = None) -> G
         return generator.apply({"params": params}, latent, label)
 
     def init() -> State:
-        for_generator, for_discriminator = jax.random.split(key)
+        for_generator, for_discriminator = jax.random.split(init_key)
         label = jnp.zeros(1, jnp.int32)
         latent, image = jnp.zeros((1, config.latent_size)), jnp.zeros((1, *spec.shape))
         params = Pair(
@@ -127,7 +130,9 @@ def make_gan(config: TrainConfig, spec: ImageSpec, form: str | None = None) -> G
     def step(state: State, batch: Batch) -> tuple[State, Metrics]:
         (g_params, d_params), label = state.params, batch.label
         size = label.shape[0]
-        latent = jax.random.normal(jax.random.fold_in(key, state.step), (size, config.latent_size))
+        latent = jax.random.normal(
+            jax.random.fold_in(step_key, state.step), (size, config.latent_size)
+        )
         fake, pull_back = jax.vjp(lambda params: draw(params, latent, label), g_params)
 
         def d_objective(params: Params) -> tuple[jax.Array, Pair]:

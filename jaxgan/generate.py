@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxgan import cli, images, latents, progress, tflite
+from jaxgan import cli, progress
+from jaxgan.config import MOST_COUNT, MOST_THREADS
 from jaxgan.errors import UserError
 
 Draw = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
@@ -47,18 +48,25 @@ class GenerateConfig:
     """Threads that run a .tflite file."""
 
     def __post_init__(self) -> None:
-        for name in ("count", "columns", "threads"):
-            if getattr(self, name) < 1:
-                raise UserError(f"--{name}: expected at least 1, got {getattr(self, name)}")
+        bounds = {"count": MOST_COUNT, "columns": MOST_COUNT, "threads": MOST_THREADS}
+        for name, most in bounds.items():
+            if not 1 <= getattr(self, name) <= most:
+                raise UserError(f"--{name}: expected 1 to {most}, got {getattr(self, name)}")
         if not 0 <= self.seed < 2**32:
             raise UserError(f"--seed: expected 0 to 4294967295, got {self.seed}")
+        if not self.out:
+            raise UserError("--out: expected the name of a PNG file, got none")
         if self.out.count("%") and not re.fullmatch(r"[^%]*%(0[1-9])?d[^%]*", self.out):
             raise UserError(f"--out: expected one number pattern such as %04d, got {self.out!r}")
 
 
 def main(config: GenerateConfig) -> None:
     """Draw as the options say."""
-    draw, latent_size, classes = _open(config)
+    from jaxgan import images, latents  # after parsing: --help and Ctrl-C answer at once
+
+    draw, latent_size, shape, classes = _open(config)
+    if "%" not in config.out:
+        images.check_grid(shape, config.count, min(config.columns, config.count))
     indices = np.arange(config.count)
     label = latents.cycle(latents.parse_labels(config.label, classes), indices)
     latent = np.asarray(latents.latents(config.seed, indices, latent_size))
@@ -68,11 +76,13 @@ def main(config: GenerateConfig) -> None:
     progress.say(f"{config.out}: {config.count} images")
 
 
-def _open(config: GenerateConfig) -> tuple[Draw, int, int]:
-    """Return a function that draws, the latent size and the class count of the model."""
+def _open(config: GenerateConfig) -> tuple[Draw, int, tuple[int, ...], int]:
+    """Return a function that draws, the latent size, image shape and class count of the model."""
     if not config.model.is_dir():
+        from jaxgan import tflite
+
         generator = tflite.Generator.read(config.model, config.threads)
-        return generator.draw, generator.latent_size, generator.classes
+        return generator.draw, generator.latent_size, generator.image_shape, generator.classes
     from jaxgan import export
     from jaxgan.gan import make_gan
 
@@ -82,11 +92,13 @@ def _open(config: GenerateConfig) -> tuple[Draw, int, int]:
     def draw(latent: np.ndarray, label: np.ndarray | None) -> np.ndarray:
         return np.asarray(sample(source.params, latent, label))
 
-    return draw, source.config.latent_size, source.spec.classes
+    return draw, source.config.latent_size, source.spec.shape, source.spec.classes
 
 
 def _files(config: GenerateConfig, drawn: np.ndarray):
     """Yield (path, picture): one grid, or one file an image where the name has a pattern."""
+    from jaxgan import images
+
     if "%" not in config.out:
         yield Path(config.out), images.grid(drawn, min(config.columns, len(drawn)))
         return

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import jax
-import numpy as np
 import tyro
 
-from jaxgan import checkpoint, cli, models, progress
+from jaxgan import cli, progress
 from jaxgan.config import TrainConfig
 from jaxgan.errors import UserError
 
@@ -27,6 +25,11 @@ class InspectConfig:
 
 def main(config: InspectConfig) -> None:
     """Show what the options ask for. Needs neither the dataset nor TensorFlow."""
+    import jax  # after parsing: --help and Ctrl-C answer at once
+    import numpy as np
+
+    from jaxgan import checkpoint, models
+
     if not config.run_dir.is_dir():
         raise UserError(f"{config.run_dir} is no run directory; train one with: python train.py")
     step, state = checkpoint.load(config.run_dir, config.step)

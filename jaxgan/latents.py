@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import partial
 
@@ -46,11 +47,9 @@ def parse_labels(text: str | None, classes: int) -> list[int]:
         return list(range(classes))
     if classes == 0:
         raise UserError("--label: this model has no classes; leave the option out")
-    try:
-        labels = [int(part) for part in text.split(",")]
-    except ValueError:
-        labels = [-1]
-    if any(not 0 <= label < classes for label in labels):
+    fits = re.fullmatch(r"[0-9]+(,[0-9]+)*", text)
+    labels = [int(part) for part in text.split(",")] if fits else []
+    if not fits or max(labels) >= classes:
         raise UserError(
             f"--label: expected classes from 0 to {classes - 1}, separated by commas, got {text!r}"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import sys
@@ -15,6 +16,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+
+from jaxgan.files import write_whole
 
 _out = Console(highlight=False, soft_wrap=True, markup=False)
 _err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
@@ -52,8 +55,12 @@ def _cell(value: object) -> str:
 
 
 @contextlib.contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Keep what native libraries write to stderr; show it only if the work inside fails."""
+def quiet_stderr(show: bool = True) -> Iterator[None]:
+    """Keep what native libraries write to stderr.
+
+    Args:
+        show: Whether to show it if the work inside fails.
+    """
     with tempfile.TemporaryFile() as kept:
         sys.stderr.flush()
         original = os.dup(2)
@@ -63,7 +70,8 @@ def quiet_stderr() -> Iterator[None]:
         except BaseException:
             os.dup2(original, 2)
             kept.seek(0)
-            sys.stderr.write(kept.read().decode(errors="replace"))
+            if show:
+                sys.stderr.write(kept.read().decode(errors="replace"))
             raise
         finally:
             os.dup2(original, 2)
@@ -79,7 +87,7 @@ class Log:
 
     def __init__(self, path: Path, step: int) -> None:
         kept = [line for line in read_log(path) if line["step"] <= step]
-        path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        write_whole(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
         self.seconds = kept[-1]["seconds"] if kept else 0.0
         self._file = path.open("a")
 
@@ -96,10 +104,11 @@ class Log:
 def read_log(path: Path) -> list[dict[str, float]]:
     """Return the reports of a metrics.jsonl; [] where there is none. Torn lines are left out."""
     reports = []
-    for line in path.read_text().splitlines() if path.exists() else []:
+    for line in path.read_text(errors="replace").splitlines() if path.exists() else []:
         try:
-            reports.append(json.loads(line))
-        except json.JSONDecodeError:
+            report = json.loads(line)
+            reports.append({**report, "step": int(report["step"]), "seconds": report["seconds"]})
+        except (ValueError, TypeError, KeyError):
             warn(f"{path}: a torn line was left out: {line[:40]!r}")
     return reports
 
@@ -109,17 +118,20 @@ class Display:
 
     def __init__(self, step: int, steps: int, steps_per_epoch: int) -> None:
         self._steps_per_epoch, self._steps, self._first = steps_per_epoch, steps, step
-        self._started = self._said = time.monotonic()
+        self._started: float | None = None
+        self._said = time.monotonic()
         self._live = _out.is_terminal
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(),
-            TextColumn("{task.fields[numbers]}"),
+            BarColumn(bar_width=20),
             TimeRemainingColumn(),
+            TextColumn("{task.fields[numbers]}"),
             console=_out,
             disable=not self._live,
         )
-        self._task = self._bar.add_task("", total=steps, completed=step, epoch="", numbers="")
+        self._task = self._bar.add_task(
+            "", total=steps, completed=step, epoch=self._epoch(step + 1), numbers="compiling"
+        )
 
     def __enter__(self) -> Display:
         self._bar.start()
@@ -133,21 +145,30 @@ class Display:
     ) -> None:
         self._bar.stop()
 
+    def _epoch(self, step: int) -> str:
+        return f"{-(-step // self._steps_per_epoch)}/{self._steps // self._steps_per_epoch}"
+
+    def advance(self, step: int) -> None:
+        """Move the bar to a step. The clock starts at the first, which was compiled before it."""
+        if self._started is None:
+            self._started, self._first = time.monotonic(), step
+        self._bar.update(self._task, completed=step, epoch=self._epoch(step))
+
     def report(self, line: Mapping[str, float]) -> None:
         """Show a report; as plain lines, at the end of an epoch and every ten seconds."""
         step = int(line["step"])
-        epochs = self._steps // self._steps_per_epoch
-        epoch = f"{-(-step // self._steps_per_epoch)}/{epochs}"
         numbers = (
             f"D {line['discriminator_loss']:.3f}  G {line['generator_loss']:.3f}  "
             f"{line['images_per_second']:.0f} images/s"
         )
-        self._bar.update(self._task, completed=step, epoch=epoch, numbers=numbers)
+        self._bar.update(self._task, numbers=numbers)
         now, ended = time.monotonic(), step % self._steps_per_epoch == 0
         if not self._live and (ended or now - self._said >= 10):
             self._said = now
-            left = (now - self._started) / (step - self._first) * (self._steps - step)
-            say(f"epoch {epoch}  step {step}/{self._steps}  {numbers}  {duration(left)} left")
+            left = duration(
+                (now - self._started) / max(step - self._first, 1) * (self._steps - step)
+            )
+            say(f"epoch {self._epoch(step)}  step {step}/{self._steps}  {numbers}  {left} left")
 
 
 def duration(seconds: float) -> str:
@@ -176,8 +197,10 @@ def plot_losses(path: Path, reports: list[dict[str, float]]) -> None:
             axes.plot(steps, values, label=name.replace("_", " "), linewidth=0.8)
         axes.set_ylabel(label)
         axes.grid(alpha=0.3)
-        axes.legend()
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     logits.set_xlabel("step")
     figure.tight_layout()
-    figure.savefig(path, dpi=120)
+    content = io.BytesIO()
+    figure.savefig(content, dpi=120)
     pyplot.close(figure)
+    write_whole(path, content.getvalue())

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxgan import progress
-from jaxgan.errors import ModelError
+from jaxgan.errors import ModelError, first_line
 
 SIGNATURE = "generate_{}"  # one a batch size, with inputs latent, label and output image
 METADATA = "jaxgan."  # prefix of our metadata keys
@@ -22,6 +22,7 @@ class Generator:
         metadata: Our entries, without their prefix: latent_size, classes, image_shape, ….
         batch_sizes: Static batch sizes that it has signatures for, largest first.
         latent_size: Numbers in a latent vector.
+        image_shape: Height, width and channels of an image.
         classes: Number of classes; 0 for a plain GAN.
     """
 
@@ -35,28 +36,31 @@ class Generator:
         Raises:
             ModelError: It is no model, or no generator.
         """
+        try:
+            with progress.quiet_stderr(show=False):
+                self._open(content, threads)
+        except ModelError:
+            raise
+        except Exception as error:
+            # LiteRT and flatbuffers raise many kinds for a damaged file.
+            raise ModelError(f"not a TensorFlow Lite model: {first_line(error)}") from error
+
+    def _open(self, content: bytes, threads: int) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        try:
-            with progress.quiet_stderr():
-                interpreter = Interpreter(model_content=content, num_threads=threads)
-                signatures = interpreter.get_signature_list()
-                self.metadata = read_metadata(content)
-        except Exception as error:
-            raise ModelError(
-                f"not a TensorFlow Lite model: {str(error).splitlines()[0]}"
-            ) from error
+        interpreter = Interpreter(model_content=content, num_threads=threads)
+        signatures = interpreter.get_signature_list()
         names = [re.fullmatch(SIGNATURE.format("([1-9][0-9]*)"), name) for name in signatures]
         self.batch_sizes = sorted((int(name[1]) for name in names if name), reverse=True)
-        self._runners = {
-            size: interpreter.get_signature_runner(SIGNATURE.format(size))
-            for size in self.batch_sizes
-        }
         if not self.batch_sizes:
             raise ModelError(
                 f"not a generator: expected a signature like {SIGNATURE.format(1)}, "
                 f"got {', '.join(signatures) or 'none'}"
             )
+        self._runners = {
+            size: interpreter.get_signature_runner(SIGNATURE.format(size))
+            for size in self.batch_sizes
+        }
         runner = self._runners[self.batch_sizes[0]]
         inputs, outputs = runner.get_input_details(), runner.get_output_details()
         if "latent" not in inputs or "image" not in outputs:
@@ -64,6 +68,7 @@ class Generator:
                 "not a generator: expected latent → image, "
                 f"got {', '.join(inputs)} → {', '.join(outputs)}"
             )
+        self.metadata = read_metadata(content)
         self.latent_size = int(inputs["latent"]["shape"][1])
         self.classes = self._class_count() if "label" in inputs else 0
         self.image_shape = tuple(int(size) for size in outputs["image"]["shape"][1:])
@@ -83,7 +88,11 @@ class Generator:
         try:
             content = path.read_bytes()
         except OSError as error:
-            raise ModelError(f"cannot read {path}: {error.strerror}") from error
+            raise ModelError(
+                f"cannot read {path}: {error.strerror}; --model takes a file of convert_tflite.py"
+            ) from error
+        if not content:
+            raise ModelError(f"{path} is empty; convert the model again")
         try:
             return cls(content, threads)
         except ModelError as error:
@@ -110,8 +119,11 @@ class Generator:
         inputs = {"latent": _filled(latent[:rows], size).astype(np.float32)}
         if label is not None:
             inputs["label"] = _filled(label[:rows], size).astype(np.int32)
-        with progress.quiet_stderr():  # the runtime announces itself at the first run
-            return self._runners[size](**inputs)["image"][:rows]
+        try:
+            with progress.quiet_stderr(show=False):  # it announces itself at the first run
+                return self._runners[size](**inputs)["image"][:rows]
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(f"the model does not run: {first_line(error)}") from error
 
 
 def _filled(rows: np.ndarray, size: int) -> np.ndarray:

@@ -20,6 +20,10 @@ from jaxgan.errors import TrainingError, UserError
 from jaxgan.gan import GAN, Batch, Metrics, State, make_gan
 
 _SAMPLE_COLUMNS = 10
+_ADVICE = (
+    "earlier checkpoints are kept. Try a smaller --learning-rate or another --seed, "
+    "with a new --run-dir"
+)
 
 
 def train(config: TrainConfig) -> int:
@@ -34,8 +38,10 @@ def train(config: TrainConfig) -> int:
     """
     run_dir = Path(config.run_dir)
     _refuse_other_run(run_dir, config)
+    progress.say(f"reading {config.dataset} from {config.data_dir}")
     dataset = data.load(config.dataset, config.data_dir, first=config.train_images)
     count = len(dataset.image)
+    _refuse_other_data(run_dir, count)
     if config.batch_size > count:
         raise UserError(
             f"--batch-size: expected at most the {count:,} images, got {config.batch_size}"
@@ -45,12 +51,14 @@ def train(config: TrainConfig) -> int:
     steps_per_epoch = count // config.batch_size
     last = config.epochs * steps_per_epoch
 
-    with checkpoint.Store(run_dir) as store, _interruptible() as interrupted:
+    # Outermost, so that a signal during the last save does not end it.
+    with _interruptible() as interrupted, checkpoint.Store(run_dir) as store:
         state = store.restore_newest(gan.init())
-        checkpoint.write_config(run_dir, config, spec)
+        checkpoint.write_config(run_dir, config, spec, count)
         step = first = int(state.step)
         _introduce(config, dataset, state, last)
-        _write_real(run_dir, config, dataset)
+        if step == 0:
+            _write_real(run_dir, config, dataset)
         log = progress.Log(run_dir / "metrics.jsonl", step)
         with progress.Display(step, last, steps_per_epoch) as display:
             watch = _Watch(config, steps_per_epoch, step, log, display)
@@ -61,10 +69,11 @@ def train(config: TrainConfig) -> int:
                 # One step late, so that the device already works on the next.
                 watch.see(metrics, step)
                 if step % steps_per_epoch == 0:
+                    watch.settle()
                     epoch = step // steps_per_epoch
                     _write_samples(run_dir, config, spec, gan, state, epoch)
+                    store.settle(wait=False)
                     if epoch % config.checkpoint_every == 0 and step < last:
-                        watch.settle()
                         store.save(_sound(state))
             watch.settle()
         if step > first:
@@ -87,7 +96,7 @@ class _Watch:
         self._config, self._steps_per_epoch = config, steps_per_epoch
         self._log, self._display = log, display
         self._pending: tuple[Metrics, int] | None = None
-        self._reported, self._started = step, time.perf_counter()
+        self._lapped, self._started, self._compiling = step, time.perf_counter(), True
 
     def see(self, metrics: Metrics, step: int) -> None:
         """Take a new step's metrics, not yet there, and look at those of the step before it."""
@@ -100,28 +109,37 @@ class _Watch:
             return
         metrics, step = self._pending
         self._pending = None
+        self._display.advance(step)
         values = {name: float(value) for name, value in metrics._asdict().items()}
         if not all(map(math.isfinite, values.values())):
             raise TrainingError(
                 f"a loss is not finite between step {step - 1} and {step}: "
                 + ", ".join(f"{name} {value:g}" for name, value in values.items())
-                + "; the last checkpoint is kept. Try a smaller --learning-rate or another --seed."
+                + f"; {_ADVICE}"
             )
+        if self._compiling:
+            self._compiling = False
+            self._lap(step)  # so that images a second are those of a compiled step
         if step % self._config.report_every == 0 or step % self._steps_per_epoch == 0:
             self._report(values, step)
 
-    def _report(self, values: dict[str, float], step: int) -> None:
+    def _lap(self, step: int) -> float:
+        """Return the images a second since the last lap; add its time to the training clock."""
         now = time.perf_counter()
-        passed = now - self._started
+        passed, steps = now - self._started, step - self._lapped
         self._log.seconds += passed
+        self._lapped, self._started = step, now
+        return steps * self._config.batch_size / passed
+
+    def _report(self, values: dict[str, float], step: int) -> None:
+        rate = self._lap(step)
         line = {
             "step": step,
             "epoch": step / self._steps_per_epoch,
             **values,
-            "images_per_second": (step - self._reported) * self._config.batch_size / passed,
+            "images_per_second": rate,
             "seconds": self._log.seconds,
         }
-        self._reported, self._started = step, now
         self._log.write(line)
         self._display.report(line)
 
@@ -138,6 +156,7 @@ def _interruptible() -> Iterator[list[int]]:
     def note(number: int, _frame: object) -> None:
         codes.append(128 + number)
         restore()
+        progress.warn("saving, then leaving; once more leaves at once")
 
     def restore() -> None:
         for number, handler in before.items():
@@ -152,13 +171,29 @@ def _interruptible() -> Iterator[list[int]]:
 
 
 def _refuse_other_run(run_dir: Path, config: TrainConfig) -> None:
+    if not checkpoint.saved(run_dir):
+        return  # nothing was learnt there, so nothing can be mixed up
     known = checkpoint.read_config(run_dir)
-    changed = differences(known[0], config) if known else []
+    if known is None:
+        raise UserError(
+            f"{run_dir} has checkpoints but no config.json to tell their settings; "
+            "give another --run-dir, or put the file back"
+        )
+    changed = differences(known[0], config)
     if changed:
         lines = [f"  {option(name)}: {old} there, {new} here" for name, old, new in changed]
         raise UserError(
             f"{run_dir} holds a run with other settings; give another --run-dir, or the same "
             "settings to continue it:\n" + "\n".join(lines)
+        )
+
+
+def _refuse_other_data(run_dir: Path, count: int) -> None:
+    known = checkpoint.read_count(run_dir) if checkpoint.saved(run_dir) else count
+    if known != count:
+        raise UserError(
+            f"{run_dir} was trained on {known:,} images, this dataset has {count:,}; "
+            "give another --run-dir, or the --data-dir of before"
         )
 
 
@@ -171,7 +206,9 @@ def _introduce(config: TrainConfig, dataset: data.Dataset, state: State, last: i
     progress.say(f"{config.dataset}: {len(dataset.image):,} images of {shape}, {kind}")
     progress.say(f"parameters: {sizes}")
     progress.say(f"device: {jax.devices()[0]}, convolutions: {convolution.default_form()}")
-    if state.step:
+    if state.step >= last:
+        progress.say(f"{config.run_dir} is at step {int(state.step)} already: nothing to train")
+    elif state.step:
         progress.say(f"continuing {config.run_dir} from step {int(state.step)} of {last}")
 
 
@@ -181,9 +218,6 @@ def _rows(spec: ImageSpec) -> int:
 
 def _write_real(run_dir: Path, config: TrainConfig, dataset: data.Dataset) -> None:
     """Write the first real images beside the samples: a row a class, or as they come."""
-    path = run_dir / "samples" / "real.png"
-    if path.exists():
-        return
     if config.conditional:
         groups = (np.flatnonzero(dataset.label == row) for row in range(dataset.spec.classes))
         rows = [
@@ -192,7 +226,7 @@ def _write_real(run_dir: Path, config: TrainConfig, dataset: data.Dataset) -> No
         sheet = np.concatenate([row for row in rows if len(row)])
     else:
         sheet = images.grid(dataset.image[: _SAMPLE_COLUMNS**2], _SAMPLE_COLUMNS)
-    images.write_png(path, sheet)
+    images.write_png(run_dir / "samples" / "real.png", sheet)
 
 
 def _write_samples(
@@ -210,10 +244,7 @@ def _write_samples(
 def _sound(state: State) -> State:
     """Return the state if all of it is finite: what is saved can be continued."""
     if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(state)):
-        raise TrainingError(
-            f"the weights are not finite at step {int(state.step)}; the last checkpoint is kept. "
-            "Try a smaller --learning-rate or another --seed."
-        )
+        raise TrainingError(f"the weights are not finite at step {int(state.step)}; {_ADVICE}")
     return state
 
 
@@ -224,9 +255,13 @@ def _finish(config: TrainConfig, spec: ImageSpec, state: State, code: int) -> in
     if reports:
         progress.plot_losses(run_dir / "loss.png", reports)
     if code:
-        progress.say(f"saved {run_dir} at step {int(state.step)}; the same command continues it")
+        saved = (
+            f"saved {run_dir} at step {int(state.step)}" if state.step else "nothing to save yet"
+        )
+        progress.say(f"{saved}; the same command continues it")
         return code
     folder = run_dir / "saved_model" if config.saved_model else None
+    progress.say("converting the generator")
     source = export.Source(config, spec, state.average, int(state.step))
     progress.say(export.export(source, run_dir / "generator.tflite", saved_model=folder).text())
     return 0

@@ -4,6 +4,7 @@ import os
 import random
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from conftest import BUILDS, python, refused, run
 from PIL import Image
 
 from jaxgan import tflite
+from jaxgan.errors import ModelError
 
 
 def pixels(path) -> np.ndarray:
@@ -137,6 +139,10 @@ def test_the_folder_can_be_carried_away(program, model, tmp_path):
         (("--count", "0"), ("--count", "0")),
         (("--count", "many"), ("--count", "many")),
         (("--count", "1.5"), ("--count", "1.5")),
+        (("--count", "0x10"), ("--count", "0x10")),
+        (("--count", "1000001"), ("--count", "1000000")),
+        (("--threads", "1025"), ("--threads", "1024")),
+        (("--label", "3, 1"), ("--label", "0 to 9")),
         (("--count",), ("--count",)),
         (("--threads", "0"), ("--threads", "0")),
         (("--columns", "-1"), ("--columns", "-1")),
@@ -146,6 +152,7 @@ def test_the_folder_can_be_carried_away(program, model, tmp_path):
         (("--label", "3,x"), ("--label", "0 to 9", "3,x")),
         (("--label", ""), ("--label", "0 to 9")),
         (("--out", "%d%d.png"), ("--out", "%04d")),
+        (("--out", ""), ("--out", "PNG")),
         (("--out", "%s.png"), ("--out", "%04d")),
     ],
 )
@@ -171,6 +178,15 @@ def a_directory(path, model):
 def written(path, content):
     path.write_bytes(content)
     return path
+
+
+def a_loop(path, model):
+    path.symlink_to(path)
+    return path
+
+
+def unreadable(path, model):
+    return Path("/proc/self/mem")  # opens, but its first byte cannot be read
 
 
 def empty(path, model):
@@ -203,7 +219,9 @@ def without_metadata(path, model):
     [
         (no_file, "No such file"),
         (a_directory, "irectory"),
-        (empty, ""),
+        (a_loop, "symbolic links"),
+        (unreadable, "cannot read"),
+        (empty, "empty"),
         (random_bytes, "not a TensorFlow Lite model"),
         (truncated, "not a TensorFlow Lite model"),
         (cut_to_the_head, "not a TensorFlow Lite model"),
@@ -229,6 +247,39 @@ def test_random_truncations_never_crash(sanitized, model, tmp_path):
     for length in [0, 1, 4, 8, *(random_.randrange(len(content)) for _ in range(12))]:
         done = run(sanitized, "--model", written(tmp_path / "m", content[:length]), "--info")
         refused(done, 3, str(tmp_path / "m"))
+
+
+def mutants(content: bytes, count: int):
+    """Yield copies of a model with a few bytes changed."""
+    random_ = random.Random(2)
+    for _ in range(count):
+        mutant = bytearray(content)
+        for _ in range(random_.choice((1, 3, 10))):
+            # Half of them at the end, where the tables lie, and not in the weights.
+            start = random_.choice((0, len(mutant) - 6000))
+            mutant[random_.randrange(start, len(mutant))] = random_.randrange(256)
+        yield bytes(mutant)
+
+
+def test_mutants_end_with_a_documented_code(sanitized, model, tmp_path):
+    codes = set()
+    for mutant in mutants(model.read_bytes(), 60):
+        path = written(tmp_path / "m", mutant)
+        done = run(sanitized, "--model", path, "--count", "3", "--out", tmp_path / "x.png")
+        assert done.returncode in (0, 3), (done.returncode, done.stderr)
+        assert len(done.stderr.strip().splitlines()) <= 1, done.stderr
+        codes.add(done.returncode)
+    assert codes == {0, 3}
+
+
+def test_mutants_never_trace_back_in_python(model):
+    for mutant in mutants(model.read_bytes(), 200):
+        try:
+            generator = tflite.Generator(mutant)
+            label = np.zeros(3, np.int32) if generator.classes else None
+            generator.draw(np.zeros((3, generator.latent_size), np.float32), label)
+        except ModelError as error:
+            assert str(error)
 
 
 def library_of(program, tmp_path):
@@ -283,10 +334,12 @@ def test_a_full_disk_leaves_no_half_file(program, model, tmp_path, language):
     assert list(tmp_path.iterdir()) == [out]
 
 
-def test_a_picture_too_tall_for_png(program, model, tmp_path):
+@pytest.mark.parametrize("language", ("c++", "python"))
+def test_a_picture_too_tall_for_png(program, model, tmp_path, language):
+    command = (program,) if language == "c++" else (os.sys.executable, "-m", "jaxgan.generate")
     out = tmp_path / "x.png"
-    done = run(program, "--model", model, "--out", out, "--count", "40000", "--columns", "1")
-    refused(done, 5, "PNG", "--columns")
+    done = run(*command, "--model", model, "--out", out, "--count", "40000", "--columns", "1")
+    refused(done, 2, "--columns", "28x1120000", "1000000")
     assert not out.exists()
 
 

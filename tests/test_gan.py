@@ -94,6 +94,29 @@ def test_randomness_depends_on_seed_and_step():
     assert not equal(gan.init().params, other.init().params)
 
 
+def test_samples_never_repeat_a_latent_of_training(monkeypatch):
+    trained = []
+    normal = jax.random.normal
+
+    def spy(key, shape):
+        latent = normal(key, shape)
+        jax.debug.callback(lambda value: trained.append(np.array(value)), latent)
+        return latent
+
+    gan = make_gan(CONFIG, SPEC)
+    state = gan.init()
+    monkeypatch.setattr(jax.random, "normal", spy)
+    for _ in range(2):
+        state, metrics = gan.step(state, batch())
+    jax.block_until_ready(metrics)
+    jax.effects_barrier()
+    trained = np.concatenate(trained)
+    assert trained.shape == (12, 8)
+    monkeypatch.undo()
+    sampled = latents(CONFIG.seed, range(100), 8)
+    assert np.abs(trained[:, None] - sampled[None]).max(-1).min() > 1e-3
+
+
 def test_the_second_step_does_not_compile_and_the_state_is_donated():
     gan = make_gan(CONFIG, SPEC)
     state = gan.init()

@@ -11,7 +11,7 @@ import time
 import jax
 import numpy as np
 import pytest
-from conftest import ROOT, SMALL, refused, train
+from conftest import FIXTURE, ROOT, SMALL, refused, train
 from PIL import Image
 
 from jaxgan import checkpoint, progress
@@ -33,7 +33,7 @@ def test_a_run_leaves_the_files_that_were_promised(run_dir):
     names = {path.relative_to(run_dir).as_posix() for path in run_dir.iterdir()}
     assert names == {
         "config.json", "metrics.jsonl", "samples", "state", "checksums", "loss.png",
-        "generator.tflite",
+        "generator.tflite", ".lock",
     }  # fmt: skip
     samples = sorted(path.name for path in (run_dir / "samples").iterdir())
     assert samples == ["epoch_001.png", "epoch_002.png", "real.png"]
@@ -112,7 +112,7 @@ def test_interrupted_runs_save_and_continue_to_the_same_bits(data_dir, run_dir, 
     running.send_signal(number)
     out, err = running.communicate(timeout=60)
     assert running.returncode == 128 + number, err
-    assert "the same command continues it" in out
+    assert "saving" in err and "the same command continues it" in out
     assert "Traceback" not in err
     assert not (folder / "generator.tflite").exists()
     (entry,) = checkpoint.saved(folder)
@@ -239,7 +239,7 @@ def test_a_torn_line_in_the_metrics_is_left_out(data_dir, run_dir, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(run_dir, folder)
     with (folder / "metrics.jsonl").open("a") as file:
-        file.write('{"step": 41, "epo')
+        file.write('5\n{"step": 41, "epo')
     done = train("--data-dir", data_dir, "--run-dir", folder, "--epochs", "3")
     assert done.returncode == 0, done.stderr
     assert "torn line" in done.stderr
@@ -249,9 +249,22 @@ def test_a_torn_line_in_the_metrics_is_left_out(data_dir, run_dir, tmp_path):
 @pytest.mark.parametrize("content", (b"", b"{", b'{"settings": {}}', b"\xff\xfe", b"[]"))
 def test_a_damaged_config_is_named(data_dir, run_dir, tmp_path, content):
     folder = tmp_path / "run"
-    folder.mkdir()
+    shutil.copytree(run_dir, folder)
     (folder / "config.json").write_bytes(content)
     refused(train("--data-dir", data_dir, "--run-dir", folder, "--epochs", "2"), 2, "config.json")
+
+
+def test_other_data_are_refused(run_dir, tmp_path):
+    from jaxgan import data
+
+    few = tmp_path / "idx"
+    few.mkdir()
+    for path in FIXTURE.glob("*.gz"):
+        name = path.name.replace("train", "x").replace("t10k", "train").replace("x-", "t10k-")
+        shutil.copy(path, few / name)
+    data.import_idx("mnist", str(tmp_path / "data"), few)
+    done = train("--data-dir", tmp_path / "data", "--run-dir", run_dir, "--epochs", "3")
+    refused(done, 2, "1,000 images", "300", "--data-dir")
 
 
 @pytest.mark.parametrize(
@@ -269,6 +282,7 @@ def test_a_damaged_config_is_named(data_dir, run_dir, tmp_path, content):
         (("--seed", "4294967296"), ("--seed", "4294967295")),
         (("--epoch", "3"), ("--epoch", "--epochs")),
         (("stray",), ("stray",)),
+        (("--data-dir", ""), ("--data-dir", "a folder")),
         (("--dataset", "minst"), ("--dataset", "minst", "fashion_mnist")),
         (("--dataset", "kmnist"), ("kmnist", "jaxgan.data prepare kmnist")),
     ],
@@ -301,9 +315,76 @@ def test_help_shows_every_option_without_loading_jax():
     from jaxgan.config import TrainConfig, option
 
     for field in fields(TrainConfig):
-        assert option(field.name) in done.stdout
-        assert str(field.default) in done.stdout
+        line = done.stdout[done.stdout.index(option(field.name)) :].split("(default: ", 1)[1]
+        assert line.startswith(f"{field.default})"), field.name
 
 
 def test_durations_are_readable():
     assert [progress.duration(value) for value in (4.21, 65, 7385)] == ["4.2s", "1m05s", "2h03m"]
+
+
+def test_a_signal_during_the_last_save_does_not_end_it(data_dir, tmp_path):
+    folder = tmp_path / "run"
+    running = subprocess.Popen(
+        [sys.executable, "train.py", *SMALL, "--width", "48", "--data-dir", str(data_dir),
+         "--run-dir", str(folder), "--epochs", "1"],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while running.poll() is None:
+        if list(folder.glob("state/*tmp*")):
+            running.terminate()
+            break
+        time.sleep(0.001)
+    running.communicate(timeout=60)
+    assert checkpoint.load(folder)[0] == EPOCH
+    assert running.returncode in (128 + signal.SIGTERM, 0)
+
+
+def test_a_full_disk_ends_a_run_with_a_sentence(data_dir, run_dir, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(run_dir, folder)
+    before = {path: path.read_bytes() for path in (folder / "state").rglob("*") if path.is_file()}
+    # Files of at most 200 or 400 KiB: enough for samples and metrics, not for a checkpoint.
+    done = subprocess.run(
+        ["sh", "-c", 'trap "" XFSZ; ulimit -f 400; exec "$@"', "sh", sys.executable, "train.py",
+         *SMALL, "--data-dir", str(data_dir), "--run-dir", str(folder), "--epochs", "3"],
+        cwd=ROOT, capture_output=True, text=True,
+        env={**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false"},
+    )  # fmt: skip
+    assert done.returncode == 5, done.stderr
+    assert "cannot write a checkpoint" in done.stderr
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_two_trainers_do_not_share_a_run(data_dir, run_dir):
+    from jaxgan.files import lock
+
+    with lock(run_dir):
+        done = train("--data-dir", data_dir, "--run-dir", run_dir, "--epochs", "3")
+    refused(done, 2, "another process trains in", "--run-dir")
+
+
+def test_checkpoints_without_a_config_are_refused(data_dir, run_dir, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(run_dir, folder)
+    (folder / "config.json").unlink()
+    refused(train("--data-dir", data_dir, "--run-dir", folder), 2, "config.json", "--run-dir")
+
+
+def test_settings_may_change_until_there_is_a_checkpoint(data_dir, run_dir, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    shutil.copy(run_dir / "config.json", folder)
+    done = train("--data-dir", data_dir, "--run-dir", folder, "--epochs", "1", "--seed", "3")
+    assert done.returncode == 0, done.stderr
+    assert checkpoint.read_config(folder)[0].seed == 3
+
+
+def test_a_checkpoint_that_was_never_sealed_is_judged_by_reading_it(data_dir, run_dir, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(run_dir, folder)
+    (folder / "checksums" / "40.json").unlink()
+    done = train("--data-dir", data_dir, "--run-dir", folder, "--epochs", "3")
+    assert done.returncode == 0, done.stderr
+    assert "from step 40 of 60" in done.stdout
+    assert (folder / "checksums" / "40.json").exists()

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
+#include <memory>
 
 #include "errors.h"
 #include "latents.h"
@@ -30,13 +30,19 @@ int number(const std::string& text) {
 }
 
 std::vector<char> read(const std::string& path) {
-  if (std::filesystem::is_directory(path)) {
-    throw ModelError("cannot read " + path + ": it is a directory; give a .tflite file");
+  const auto fail = [&] {
+    return ModelError("cannot read " + path + ": " + std::strerror(errno) +
+                      "; --model takes a file of convert_tflite.py");
+  };
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"),
+                                                            std::fclose);
+  if (!file) throw fail();
+  std::vector<char> content;
+  char block[65536];
+  while (const std::size_t size = std::fread(block, 1, sizeof block, file.get())) {
+    content.insert(content.end(), block, block + size);
   }
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw ModelError("cannot read " + path + ": " + std::strerror(errno));
-  std::vector<char> content((std::istreambuf_iterator<char>(file)), {});
-  if (file.bad()) throw ModelError("cannot read " + path + ": " + std::strerror(errno));
+  if (std::ferror(file.get()) != 0) throw fail();
   if (content.empty()) throw ModelError(path + " is empty; convert the model again");
   return content;
 }
@@ -76,42 +82,49 @@ struct Generator::Batch {
 };
 
 Generator::Generator(const Runtime& runtime, const std::string& path, int threads)
-    : lite_(runtime.functions()), environment_(runtime.environment()), content_(read(path)) {
-  load(path);
-  read_signatures(path);
-  read_metadata(path);
-  compile(path, threads);
+    : lite_(runtime.functions()),
+      environment_(runtime.environment()),
+      path_(path),
+      content_(read(path)) {
+  load();
+  read_signatures();
+  read_metadata();
+  compile(threads);
 }
 
 Generator::~Generator() = default;
 
-void Generator::load(const std::string& path) {
+void Generator::expect(litert::Status status, const std::string& what) const {
+  check<ModelError>(status, path_ + ": " + what);
+}
+
+void Generator::load() {
   // From a buffer, because from a file LiteRT does not verify what it reads.
   litert::Model model = nullptr;
   check<ModelError>(
       lite_.CreateModelFromBuffer(environment_, content_.data(), content_.size(), &model),
-      path + " is not a TensorFlow Lite model");
+      path_ + " is not a TensorFlow Lite model");
   model_ = {model, lite_.DestroyModel};
 }
 
-void Generator::read_signatures(const std::string& path) {
+void Generator::read_signatures() {
   std::size_t count = 0;
-  check<ModelError>(lite_.GetNumModelSignatures(model_.get(), &count), path);
+  expect(lite_.GetNumModelSignatures(model_.get(), &count), path_);
   std::string names;
   for (std::size_t i = 0; i < count; ++i) {
     litert::Signature signature = nullptr;
-    check<ModelError>(lite_.GetModelSignature(model_.get(), i, &signature), path);
+    expect(lite_.GetModelSignature(model_.get(), i, &signature), path_);
     signatures_.push_back(describe(signature));
     const std::string& name = signatures_.back().name;
     names += (names.empty() ? "" : ", ") + name;
     if (name.rfind(kSignature, 0) != 0) continue;
     const int size = number(name.substr(sizeof kSignature - 1));
     if (size < 1 || size > kMostBatch) continue;
-    check_batch(path, size, signatures_.back());
+    check_batch(size, signatures_.back());
     sizes_[size] = i;
   }
   if (sizes_.empty()) {
-    throw ModelError(path + " is not a generator: expected a signature such as generate_1, got " +
+    throw ModelError(path_ + " is not a generator: expected a signature such as generate_1, got " +
                      (names.empty() ? "none" : names));
   }
 }
@@ -121,17 +134,17 @@ SignatureInfo Generator::describe(litert::Signature signature) const {
   check<ModelError>(lite_.GetSignatureKey(signature, &name), "signature name");
   SignatureInfo info{name, {}, {}};
   std::size_t inputs = 0, outputs = 0;
-  check<ModelError>(lite_.GetNumSignatureInputs(signature, &inputs), "signature inputs");
-  check<ModelError>(lite_.GetNumSignatureOutputs(signature, &outputs), "signature outputs");
+  expect(lite_.GetNumSignatureInputs(signature, &inputs), "signature inputs");
+  expect(lite_.GetNumSignatureOutputs(signature, &outputs), "signature outputs");
   litert::Tensor tensor = nullptr;
   for (std::size_t i = 0; i < inputs; ++i) {
-    check<ModelError>(lite_.GetSignatureInputName(signature, i, &name), "input name");
-    check<ModelError>(lite_.GetSignatureInputTensorByIndex(signature, i, &tensor), "input tensor");
+    expect(lite_.GetSignatureInputName(signature, i, &name), "input name");
+    expect(lite_.GetSignatureInputTensorByIndex(signature, i, &tensor), "input tensor");
     info.inputs.push_back(describe(tensor, name));
   }
   for (std::size_t i = 0; i < outputs; ++i) {
-    check<ModelError>(lite_.GetSignatureOutputName(signature, i, &name), "output name");
-    check<ModelError>(lite_.GetSignatureOutputTensorByIndex(signature, i, &tensor), "output tensor");
+    expect(lite_.GetSignatureOutputName(signature, i, &name), "output name");
+    expect(lite_.GetSignatureOutputTensorByIndex(signature, i, &tensor), "output tensor");
     info.outputs.push_back(describe(tensor, name));
   }
   return info;
@@ -139,14 +152,14 @@ SignatureInfo Generator::describe(litert::Signature signature) const {
 
 TensorInfo Generator::describe(litert::Tensor tensor, const char* name) const {
   litert::RankedTensorType type = {};
-  check<ModelError>(lite_.GetRankedTensorType(tensor, &type), std::string("tensor ") + name);
+  expect(lite_.GetRankedTensorType(tensor, &type), std::string("tensor ") + name);
   const auto& sizes = type.layout.dimensions;
   const unsigned rank = std::min(type.layout.rank, 8u);
   return {name, type.element_type, {sizes, sizes + rank}};
 }
 
-void Generator::check_batch(const std::string& path, int size, const SignatureInfo& signature) {
-  const std::string not_one = path + " is not a generator: " + signature.name + " has ";
+void Generator::check_batch(int size, const SignatureInfo& signature) {
+  const std::string not_one = path_ + " is not a generator: " + signature.name + " has ";
   const std::size_t latent = position(signature.inputs, "latent");
   const std::size_t label = position(signature.inputs, "label");
   const bool labelled = label < signature.inputs.size();
@@ -177,7 +190,7 @@ void Generator::check_batch(const std::string& path, int size, const SignatureIn
   classes_ = labelled ? 1 : 0;  // how many, the metadata tells
 }
 
-void Generator::read_metadata(const std::string& path) {
+void Generator::read_metadata() {
   for (const std::string name : kMetadataNames) {
     const void* data = nullptr;
     std::size_t size = 0;
@@ -189,12 +202,12 @@ void Generator::read_metadata(const std::string& path) {
   const bool told = std::any_of(metadata_.begin(), metadata_.end(),
                                 [](const auto& entry) { return entry.first == "classes"; });
   if (classes_ != 0 && (!told || classes_ < 1)) {
-    throw ModelError(path + " is not a generator: it takes labels, but its metadata names no "
+    throw ModelError(path_ + " is not a generator: it takes labels, but its metadata names no "
                             "number of classes; convert it again with convert_tflite.py");
   }
 }
 
-void Generator::compile(const std::string& path, int threads) {
+void Generator::compile(int threads) {
   litert::Options made = nullptr;
   check<RuntimeError>(lite_.CreateOptions(&made), "runtime options");
   const Handle<litert::Options> options{made, lite_.DestroyOptions};
@@ -206,8 +219,8 @@ void Generator::compile(const std::string& path, int threads) {
                       "thread options");
   check<RuntimeError>(lite_.AddOpaqueOptions(made, xnnpack), "thread options");
   litert::CompiledModel compiled = nullptr;
-  check<ModelError>(lite_.CreateCompiledModel(environment_, model_.get(), made, &compiled),
-                    path + " cannot be compiled");
+  expect(lite_.CreateCompiledModel(environment_, model_.get(), made, &compiled),
+                    path_ + " cannot be compiled");
   compiled_ = {compiled, lite_.DestroyCompiledModel};
 }
 
@@ -227,22 +240,19 @@ Generator::Batch& Generator::batch(int size) {
     type.layout.rank = static_cast<unsigned>(tensor.dimensions.size()) & 0x7Fu;
     std::copy(tensor.dimensions.begin(), tensor.dimensions.end(), type.layout.dimensions);
     litert::TensorBuffer buffer = nullptr;
-    check<RuntimeError>(lite_.CreateManagedTensorBufferFromRequirements(environment_, &type,
-                                                                        requirements, &buffer),
-                        "buffer of " + tensor.text());
+    check<ModelError>(lite_.CreateManagedTensorBufferFromRequirements(environment_, &type,
+                                                                        requirements, &buffer), "buffer of " + tensor.text());
     buffers.emplace_back(buffer, lite_.DestroyTensorBuffer);
   };
   for (std::size_t i = 0; i < info.inputs.size(); ++i) {
     litert::BufferRequirements requirements = nullptr;
-    check<RuntimeError>(lite_.GetCompiledModelInputBufferRequirements(
-                            compiled_.get(), made->signature, i, &requirements),
-                        "buffer of " + info.inputs[i].text());
+    expect(lite_.GetCompiledModelInputBufferRequirements(
+                            compiled_.get(), made->signature, i, &requirements), "buffer of " + info.inputs[i].text());
     add(info.inputs[i], requirements, made->inputs);
   }
   litert::BufferRequirements requirements = nullptr;
-  check<RuntimeError>(lite_.GetCompiledModelOutputBufferRequirements(
-                          compiled_.get(), made->signature, 0, &requirements),
-                      "buffer of " + info.outputs[0].text());
+  expect(lite_.GetCompiledModelOutputBufferRequirements(
+                          compiled_.get(), made->signature, 0, &requirements), "buffer of " + info.outputs[0].text());
   add(info.outputs[0], requirements, made->outputs);
   batch = std::move(made);
   return *batch;
@@ -253,9 +263,9 @@ void Generator::run(Batch& batch, const float* latents, const std::int32_t* labe
   const auto size = static_cast<std::size_t>(batch.size);
   const auto locked = [&](litert::TensorBuffer buffer, int mode, auto&& copy) {
     void* host = nullptr;
-    check<RuntimeError>(lite_.LockTensorBuffer(buffer, &host, mode), "tensor buffer");
+    check<ModelError>(lite_.LockTensorBuffer(buffer, &host, mode), "tensor buffer");
     copy(host);
-    check<RuntimeError>(lite_.UnlockTensorBuffer(buffer), "tensor buffer");
+    expect(lite_.UnlockTensorBuffer(buffer), "tensor buffer");
   };
   locked(batch.inputs[batch.latent].get(), litert::kWrite, [&](void* host) {
     std::memcpy(host, latents, size * static_cast<std::size_t>(latent_size_) * sizeof(float));
@@ -267,9 +277,9 @@ void Generator::run(Batch& batch, const float* latents, const std::int32_t* labe
   std::vector<litert::TensorBuffer> inputs;
   for (const auto& buffer : batch.inputs) inputs.push_back(buffer.get());
   litert::TensorBuffer output = batch.outputs[0].get();
-  check<RuntimeError>(lite_.RunCompiledModel(compiled_.get(), batch.signature, inputs.size(),
+  check<ModelError>(lite_.RunCompiledModel(compiled_.get(), batch.signature, inputs.size(),
                                              inputs.data(), 1, &output),
-                      "the model does not run");
+                      path_ + " does not run");
   locked(output, litert::kRead, [&](void* host) {
     std::memcpy(images, host, size * shape_.size() * sizeof(float));
   });

@@ -50,25 +50,28 @@ class Generator {
   const std::vector<std::pair<std::string, std::string>>& metadata() const { return metadata_; }
 
   // Draws images 0 to count-1 of a seed. Image i takes label labels[i % size]; `labels` is empty
-  // for a model without classes. Returns levels [count, H, W, C]. Throws RuntimeError.
+  // for a model without classes. Returns levels [count, H, W, C]. Throws ModelError
+  // where the model does not run.
   std::vector<std::uint8_t> draw(std::uint32_t seed, int count,
                                  const std::vector<std::int32_t>& labels);
 
  private:
   struct Batch;  // the buffers of one signature generate_N
 
-  void load(const std::string& path);
-  void read_signatures(const std::string& path);
-  void read_metadata(const std::string& path);
+  void expect(litert::Status status, const std::string& what) const;
+  void load();
+  void read_signatures();
+  void read_metadata();
   SignatureInfo describe(litert::Signature signature) const;
   TensorInfo describe(litert::Tensor tensor, const char* name) const;
-  void check_batch(const std::string& path, int size, const SignatureInfo& signature);
-  void compile(const std::string& path, int threads);
+  void check_batch(int size, const SignatureInfo& signature);
+  void compile(int threads);
   Batch& batch(int size);
   void run(Batch& batch, const float* latents, const std::int32_t* labels, float* images);
 
   const litert::Functions& lite_;
   litert::Environment environment_;
+  std::string path_;
   std::vector<char> content_;  // must outlive the model
   Handle<litert::Model> model_{nullptr, nullptr};
   Handle<litert::CompiledModel> compiled_{nullptr, nullptr};

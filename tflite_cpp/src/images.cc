@@ -21,7 +21,7 @@ namespace {
 class Beside {
  public:
   explicit Beside(const std::filesystem::path& target)
-      : name_((target.parent_path() / ("." + target.filename().string() + ".XXXXXX")).string()),
+      : name_((target.parent_path() / ".jaxgan.XXXXXX").string()),
         file_(mkstemp(name_.data())) {
     if (file_ < 0) fail(target);
   }
@@ -65,6 +65,18 @@ std::uint8_t to_level(float value) {
   return static_cast<std::uint8_t>(std::nearbyint((std::min(value, 1.0f) + 1.0f) * 127.5f));
 }
 
+void check_grid(Shape shape, int count, int columns) {
+  constexpr std::int64_t kMost = 1000000;  // libpng's own bound on a side
+  const std::int64_t rows = (std::int64_t{count} + columns - 1) / columns;
+  const std::int64_t height = rows * shape.height, width = std::int64_t{columns} * shape.width;
+  if (height > kMost || width > kMost) {
+    throw UsageError("--columns: " + std::to_string(count) + " images in " +
+                     std::to_string(columns) + " columns make a picture of " +
+                     std::to_string(width) + "x" + std::to_string(height) +
+                     " pixels, expected at most " + std::to_string(kMost) + " a side");
+  }
+}
+
 Picture grid(const std::vector<std::uint8_t>& pictures, Shape shape, int count, int columns) {
   const int rows = (count + columns - 1) / columns;
   Picture sheet{{rows * shape.height, columns * shape.width, shape.channels}, {}};
@@ -94,8 +106,7 @@ std::vector<std::uint8_t> encode_png(const Picture& picture) {
   if (png_image_write_to_memory(&header, content.data(), &size, 0, picture.pixels.data(), 0,
                                 nullptr) == 0) {
     throw OutputError(std::string("cannot make a PNG of ") + std::to_string(picture.shape.width) +
-                      "x" + std::to_string(picture.shape.height) + " pixels: " + header.message +
-                      "; choose another --columns or a smaller --count");
+                      "x" + std::to_string(picture.shape.height) + " pixels: " + header.message);
   }
   content.resize(size);
   return content;

@@ -28,11 +28,14 @@ struct Picture {
 // A value in [-1, 1] as one of 256 levels, rounded to the nearest; values outside are clipped.
 std::uint8_t to_level(float value);
 
+// Throws UsageError where a grid would be larger than a PNG can be.
+void check_grid(Shape shape, int count, int columns);
+
 // Lays `count` pictures of one shape ([count, H, W, C] bytes) out row by row, black where the
 // last row is not full.
 Picture grid(const std::vector<std::uint8_t>& pictures, Shape shape, int count, int columns);
 
-// The bytes of a PNG file. Throws OutputError where libpng cannot make one (a side too long).
+// The bytes of a PNG file. Throws OutputError where libpng cannot make one.
 std::vector<std::uint8_t> encode_png(const Picture& picture);
 
 // Writes a file whole: beside it first, then renamed over it; its folder is made where missing.

@@ -1,4 +1,5 @@
-// jaxgan-generate: draws images with a .tflite generator. Results go to files, words to stderr.
+// jaxgan-generate: draws images with a .tflite generator. Pictures go to files, descriptions to
+// stdout, faults to stderr.
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -34,14 +35,24 @@ struct Options {
   bool verbose = false;
 };
 
+// Refuses other spellings of a number than Python's --options take, such as 0x10.
+const CLI::Validator kDecimal(
+    [](const std::string& text) {
+      const bool digits = text.find_first_not_of("-0123456789") == std::string::npos;
+      return digits ? std::string() : "expected a whole number, got " + text;
+    },
+    "");
+
 // The one table of options: names, help, bounds. Defaults are the values above.
 void declare(CLI::App& app, Options& options) {
   app.add_option("--model", options.model, "A .tflite file of convert_tflite.py")
       ->capture_default_str();
   app.add_option("--seed", options.seed, "Seed of the latent vectors")
+      ->check(kDecimal)
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{4294967295}))
       ->capture_default_str();
   app.add_option("--count", options.count, "Number of images")
+      ->check(kDecimal)
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
   app.add_option("--label", options.label,
@@ -51,9 +62,11 @@ void declare(CLI::App& app, Options& options) {
                  "PNG file of a grid; with a pattern such as digit_%04d.png, one file an image")
       ->capture_default_str();
   app.add_option("--columns", options.columns, "Images in a row of the grid")
+      ->check(kDecimal)
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
   app.add_option("--threads", options.threads, "Threads that run the model")
+      ->check(kDecimal)
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   app.add_flag("--info", options.info, "Describe the model and leave");
@@ -108,6 +121,7 @@ struct Pattern {
 
   explicit Pattern(const std::string& out) : before(out) {
     const std::size_t percent = out.find('%');
+    if (out.empty()) throw UsageError("--out: expected the name of a PNG file, got none");
     if (percent == std::string::npos) return;
     one_file = false;
     before = out.substr(0, percent);
@@ -158,6 +172,9 @@ void run(const Options& options) {
     print_info(generator, options.model);
     return;
   }
+  if (pattern.one_file) {
+    check_grid(generator.image_shape(), options.count, std::min(options.columns, options.count));
+  }
   const auto labels = parse_labels(options.label, generator.classes());
   const auto levels =
       generator.draw(static_cast<std::uint32_t>(options.seed), options.count, labels);
@@ -166,7 +183,7 @@ void run(const Options& options) {
 
 }  // namespace
 
-// Exit codes: 0 done, 2 wrong options, 3 model, 4 runtime library, 5 output.
+// Exit codes: 0 done, 1 a fault of the program itself, 2 wrong options, 3 model, 4 runtime library, 5 output.
 int main(int argc, char** argv) {
   Options options;
   CLI::App app("Draws images with a .tflite generator. Image i depends on the seed, i and its "
@@ -186,6 +203,9 @@ int main(int argc, char** argv) {
   } catch (const std::bad_alloc&) {
     std::cerr << "error: out of memory; choose a smaller --count\n";
     return 5;
+  } catch (const std::exception& error) {
+    std::cerr << "error: " << error.what() << "\n";
+    return 1;
   }
   if (!std::cout.flush()) {
     std::cerr << "error: cannot write to standard output\n";

@@ -120,6 +120,12 @@ TEST_CASE("a grid keeps the channels of a pixel together") {
   CHECK(sheet.pixels == std::vector<std::uint8_t>{1, 2, 3, 7, 8, 9, 4, 5, 6, 10, 11, 12});
 }
 
+TEST_CASE("a grid too large for a PNG is refused") {
+  CHECK_NOTHROW(check_grid({28, 28, 1}, 35714, 1));
+  CHECK_THROWS_AS(check_grid({28, 28, 1}, 35715, 1), UsageError);
+  CHECK_THROWS_AS(check_grid({1, 4096, 1}, 1000000, 1000000), UsageError);
+}
+
 TEST_CASE("a PNG gives back its pixels") {
   for (const int channels : {1, 3}) {
     Picture picture{{2, 3, channels}, {}};
