@@ -6,8 +6,10 @@ import contextlib
 import datetime
 import hashlib
 import json
+import logging
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -26,6 +28,21 @@ from jaxgan.gan import State
 _FOLDER = "state"  # in the run directory, a folder a step
 _SEALS = "checksums"  # a file a step
 _CONFIG = "config.json"
+
+
+def _ignore_orphans(unraisable: Any) -> None:
+    """Report what could not be raised, unless it is one of TensorStore's orphans.
+
+    When a read or write fails, Orbax closes its event loop and raises. What TensorStore still had
+    under way then reports to the closed loop, a traceback each: hundreds on a full disk.
+    """
+    if str(unraisable.exc_value) != "Event loop is closed":
+        sys.__unraisablehook__(unraisable)
+
+
+sys.unraisablehook = _ignore_orphans
+# Orbax raises what it logs as an error, and every fault here ends in one sentence.
+logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
 
 
 class Saved(NamedTuple):

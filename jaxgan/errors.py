@@ -26,5 +26,6 @@ class OutputError(UserError):
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's text, at most 200 characters; its kind if it has none."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    """Return the first line of an error's text, long ones shortened in the middle; or its kind."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return line if len(line) <= 240 else f"{line[:120]} … {line[-110:]}"

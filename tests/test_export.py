@@ -122,10 +122,10 @@ def test_wrong_options(run_dir, tmp_path, arguments, words):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_config_of_another_run_is_json_for_people(run_dir):
+def test_the_config_is_json_for_people(run_dir):
     content = json.loads((run_dir / "config.json").read_text())
     assert content["version"] and content["settings"]["dataset"] == "mnist"
-    assert content["images"] == {"shape": [28, 28, 1], "classes": 10}
+    assert content["images"] == {"shape": [28, 28, 1], "classes": 10, "count": 1000}
 
 
 def test_a_wrong_conversion_ends_the_program_with_exit_3(run_dir, tmp_path):
