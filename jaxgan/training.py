@@ -59,8 +59,10 @@ def train(config: TrainConfig) -> int:
         _introduce(config, dataset, state, last)
         if step == 0:
             _write_real(run_dir, config, dataset)
-        log = progress.Log(run_dir / "metrics.jsonl", step)
-        with progress.Display(step, last, steps_per_epoch) as display:
+        with (
+            progress.Log(run_dir / "metrics.jsonl", step) as log,
+            progress.Display(step, last, steps_per_epoch) as display,
+        ):
             watch = _Watch(config, steps_per_epoch, step, log, display)
             while step < last and not interrupted:
                 index = data.batch_indices(config.seed, step, config.batch_size, count)
@@ -78,7 +80,6 @@ def train(config: TrainConfig) -> int:
             watch.settle()
         if step > first:
             store.save(_sound(state))
-        log.close()
     return _finish(config, spec, state, int(interrupted[0]) if interrupted else 0)
 
 
@@ -117,11 +118,11 @@ class _Watch:
                 + ", ".join(f"{name} {value:g}" for name, value in values.items())
                 + f"; {_ADVICE}"
             )
-        if self._compiling:
-            self._compiling = False
-            self._lap(step)  # so that images a second are those of a compiled step
         if step % self._config.report_every == 0 or step % self._steps_per_epoch == 0:
             self._report(values, step)
+        elif self._compiling:
+            self._lap(step)  # so that the first report's images a second are not the compiler's
+        self._compiling = False
 
     def _lap(self, step: int) -> float:
         """Return the images a second since the last lap; add its time to the training clock."""
