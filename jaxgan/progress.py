@@ -148,6 +148,7 @@ class Display:
         """Move the bar to a step. The clock starts at the first, which was compiled before it."""
         if self._started is None:
             self._started, self._first = time.monotonic(), step
+            self._bar.update(self._task, numbers="")
         self._bar.update(self._task, completed=step, epoch=self._epoch(step))
 
     def report(self, line: Mapping[str, float]) -> None:

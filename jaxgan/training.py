@@ -77,6 +77,7 @@ def train(config: TrainConfig) -> int:
                     store.settle(wait=False)
                     if epoch % config.checkpoint_every == 0 and step < last:
                         store.save(_sound(state))
+                    watch.restart()
             watch.settle()
         if step > first:
             store.save(_sound(state))
@@ -123,6 +124,10 @@ class _Watch:
         elif self._compiling:
             self._lap(step)  # so that the first report's images a second are not the compiler's
         self._compiling = False
+
+    def restart(self) -> None:
+        """Leave what was done since the last report, samples and saving, out of the clock."""
+        self._started = time.perf_counter()
 
     def _lap(self, step: int) -> float:
         """Return the images a second since the last lap; add its time to the training clock."""
