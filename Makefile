@@ -38,7 +38,7 @@ demo:
 	@echo "  make demo EPOCHS=30                                      # train on, draw again"
 	@echo "  .venv/bin/python -m jaxgan.inspect $(RUN)"
 
-test: .venv/.installed tflite_cpp/build/.prerequisites
+test: .venv/.installed tflite_cpp/build/.test-prerequisites
 	ruff check .
 	ruff format --check .
 	cd tflite_cpp && cmake --preset release -DJAXGAN_TESTS=ON && cmake --build --preset release
@@ -60,6 +60,11 @@ cpp: $(PROGRAM)
 
 tflite_cpp/build/.prerequisites: tflite_cpp/prerequisites.sh
 	$(call stage,C++ prerequisites,tflite_cpp/prerequisites.sh)
+	@mkdir -p $(@D)
+	@touch $@
+
+tflite_cpp/build/.test-prerequisites: tflite_cpp/prerequisites.sh
+	$(call stage,C++ prerequisites,tflite_cpp/prerequisites.sh tests)
 	@mkdir -p $(@D)
 	@touch $@
 

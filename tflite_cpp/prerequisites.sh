@@ -1,11 +1,13 @@
 #!/bin/sh
-# Sees to what the C++ program is built from: a compiler, the headers of libpng and CLI11, and
-# doctest for its tests. Installs what is missing with apt-get where it can, else names the command.
+# Sees to what the C++ program is built from: a compiler, the headers of libpng and CLI11; with the
+# word "tests", doctest too. Installs what is missing with apt-get where it can, else names the
+# command.
 set -u
+headers="png.h CLI/CLI.hpp ${1:+doctest/doctest.h}"
 
 compiler=${CXX:-c++}
 missing() {
-  for header in png.h CLI/CLI.hpp doctest/doctest.h; do
+  for header in $headers; do
     echo "#include <$header>" | "$compiler" -x c++ -fsyntax-only - 2>/dev/null || echo "$header"
   done
 }
