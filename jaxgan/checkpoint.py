@@ -10,6 +10,7 @@ import logging
 import os
 import shutil
 import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -31,17 +32,17 @@ _CONFIG = "config.json"
 
 
 def _ignore_orphans(unraisable: Any) -> None:
-    """Report what could not be raised, unless it is one of TensorStore's orphans.
-
-    When a read or write fails, Orbax closes its event loop and raises. What TensorStore still had
-    under way then reports to the closed loop, a traceback each: hundreds on a full disk.
-    """
+    """Report what could not be raised, unless it is one of TensorStore's orphans."""
     if str(unraisable.exc_value) != "Event loop is closed":
         sys.__unraisablehook__(unraisable)
 
 
+# When a read or write fails, Orbax closes its event loop and raises. What else was under way then
+# reports to nobody: TensorStore through the hook, asyncio and Orbax through their logs, Python by a
+# warning; hundreds of lines on a full disk. The fault itself is raised, and ends in one sentence.
 sys.unraisablehook = _ignore_orphans
-# Orbax raises what it logs as an error, and every fault here ends in one sentence.
+warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
 
 

@@ -109,11 +109,11 @@ void Generator::load() {
 
 void Generator::read_signatures() {
   std::size_t count = 0;
-  expect(lite_.GetNumModelSignatures(model_.get(), &count), path_);
+  expect(lite_.GetNumModelSignatures(model_.get(), &count), "signatures");
   std::string names;
   for (std::size_t i = 0; i < count; ++i) {
     litert::Signature signature = nullptr;
-    expect(lite_.GetModelSignature(model_.get(), i, &signature), path_);
+    expect(lite_.GetModelSignature(model_.get(), i, &signature), "signature");
     signatures_.push_back(describe(signature));
     const std::string& name = signatures_.back().name;
     names += (names.empty() ? "" : ", ") + name;
