@@ -101,9 +101,8 @@ void Generator::expect(litert::Status status, const std::string& what) const {
 void Generator::load() {
   // From a buffer, because from a file LiteRT does not verify what it reads.
   litert::Model model = nullptr;
-  check<ModelError>(
-      lite_.CreateModelFromBuffer(environment_, content_.data(), content_.size(), &model),
-      path_ + " is not a TensorFlow Lite model");
+  expect(lite_.CreateModelFromBuffer(environment_, content_.data(), content_.size(), &model),
+         "not a TensorFlow Lite model");
   model_ = {model, lite_.DestroyModel};
 }
 
@@ -131,7 +130,7 @@ void Generator::read_signatures() {
 
 SignatureInfo Generator::describe(litert::Signature signature) const {
   const char* name = nullptr;
-  check<ModelError>(lite_.GetSignatureKey(signature, &name), "signature name");
+  expect(lite_.GetSignatureKey(signature, &name), "signature name");
   SignatureInfo info{name, {}, {}};
   std::size_t inputs = 0, outputs = 0;
   expect(lite_.GetNumSignatureInputs(signature, &inputs), "signature inputs");
@@ -220,7 +219,7 @@ void Generator::compile(int threads) {
   check<RuntimeError>(lite_.AddOpaqueOptions(made, xnnpack), "thread options");
   litert::CompiledModel compiled = nullptr;
   expect(lite_.CreateCompiledModel(environment_, model_.get(), made, &compiled),
-                    path_ + " cannot be compiled");
+         "cannot be compiled");
   compiled_ = {compiled, lite_.DestroyCompiledModel};
 }
 
@@ -240,19 +239,22 @@ Generator::Batch& Generator::batch(int size) {
     type.layout.rank = static_cast<unsigned>(tensor.dimensions.size()) & 0x7Fu;
     std::copy(tensor.dimensions.begin(), tensor.dimensions.end(), type.layout.dimensions);
     litert::TensorBuffer buffer = nullptr;
-    check<ModelError>(lite_.CreateManagedTensorBufferFromRequirements(environment_, &type,
-                                                                        requirements, &buffer), "buffer of " + tensor.text());
+    expect(lite_.CreateManagedTensorBufferFromRequirements(environment_, &type, requirements,
+                                                           &buffer),
+           "buffer of " + tensor.text());
     buffers.emplace_back(buffer, lite_.DestroyTensorBuffer);
   };
   for (std::size_t i = 0; i < info.inputs.size(); ++i) {
     litert::BufferRequirements requirements = nullptr;
-    expect(lite_.GetCompiledModelInputBufferRequirements(
-                            compiled_.get(), made->signature, i, &requirements), "buffer of " + info.inputs[i].text());
+    expect(lite_.GetCompiledModelInputBufferRequirements(compiled_.get(), made->signature, i,
+                                                         &requirements),
+           "buffer of " + info.inputs[i].text());
     add(info.inputs[i], requirements, made->inputs);
   }
   litert::BufferRequirements requirements = nullptr;
-  expect(lite_.GetCompiledModelOutputBufferRequirements(
-                          compiled_.get(), made->signature, 0, &requirements), "buffer of " + info.outputs[0].text());
+  expect(lite_.GetCompiledModelOutputBufferRequirements(compiled_.get(), made->signature, 0,
+                                                        &requirements),
+         "buffer of " + info.outputs[0].text());
   add(info.outputs[0], requirements, made->outputs);
   batch = std::move(made);
   return *batch;
@@ -263,7 +265,7 @@ void Generator::run(Batch& batch, const float* latents, const std::int32_t* labe
   const auto size = static_cast<std::size_t>(batch.size);
   const auto locked = [&](litert::TensorBuffer buffer, int mode, auto&& copy) {
     void* host = nullptr;
-    check<ModelError>(lite_.LockTensorBuffer(buffer, &host, mode), "tensor buffer");
+    expect(lite_.LockTensorBuffer(buffer, &host, mode), "tensor buffer");
     copy(host);
     expect(lite_.UnlockTensorBuffer(buffer), "tensor buffer");
   };
@@ -277,9 +279,9 @@ void Generator::run(Batch& batch, const float* latents, const std::int32_t* labe
   std::vector<litert::TensorBuffer> inputs;
   for (const auto& buffer : batch.inputs) inputs.push_back(buffer.get());
   litert::TensorBuffer output = batch.outputs[0].get();
-  check<ModelError>(lite_.RunCompiledModel(compiled_.get(), batch.signature, inputs.size(),
-                                             inputs.data(), 1, &output),
-                      path_ + " does not run");
+  expect(lite_.RunCompiledModel(compiled_.get(), batch.signature, inputs.size(), inputs.data(), 1,
+                                &output),
+         "does not run");
   locked(output, litert::kRead, [&](void* host) {
     std::memcpy(images, host, size * shape_.size() * sizeof(float));
   });

@@ -183,7 +183,8 @@ void run(const Options& options) {
 
 }  // namespace
 
-// Exit codes: 0 done, 1 a fault of the program itself, 2 wrong options, 3 model, 4 runtime library, 5 output.
+// Exit codes: 0 done, 1 a fault of the program itself, 2 wrong options, 3 model, 4 runtime library,
+// 5 output.
 int main(int argc, char** argv) {
   Options options;
   CLI::App app("Draws images with a .tflite generator. Image i depends on the seed, i and its "
