@@ -20,6 +20,8 @@ import tempfile
 import threading
 import urllib.error
 import urllib.request
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -30,12 +32,14 @@ import tyro
 from jaxgan import cli, progress
 from jaxgan import tf as lazy_tensorflow
 from jaxgan.config import ImageSpec, TrainConfig
-from jaxgan.errors import UserError, first_line
+from jaxgan.errors import OutputError, UserError, first_line
+from jaxgan.files import write_whole
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
 
 NAMES = ("mnist", "fashion_mnist", "kmnist", "emnist/digits")
+_ARRAYS = "jaxgan-{}.npz"  # a split as arrays, beside the dataset's own files
 _REACH_SECONDS = 5.0  # TFDS itself retries an unreachable host for minutes
 
 
@@ -65,6 +69,17 @@ def load(name: str, data_dir: str, split: str = "train", first: int | None = Non
     Raises:
         UserError: The name is unknown, the dataset is not prepared, or it has too few images.
     """
+    _known(name)
+    kept = _read_arrays(name, data_dir, split)
+    dataset = kept or _read_tfds(name, data_dir, split)
+    size = len(dataset.image)
+    if first is not None and first > size:
+        raise UserError(f"--train-images: {name} has {size:,} images, got {first:,}")
+    return Dataset(dataset.spec, dataset.image[:first], dataset.label[:first])
+
+
+def _read_tfds(name: str, data_dir: str, split: str) -> Dataset:
+    """Read a split through TFDS; keep its arrays, as TensorFlow takes seconds to start."""
     builder, tensorflow = _builder(name, data_dir), lazy_tensorflow.load()
     if not builder.is_prepared():
         raise UserError(
@@ -72,18 +87,49 @@ def load(name: str, data_dir: str, split: str = "train", first: int | None = Non
             f"run: python -m jaxgan.data prepare {name} --data-dir {data_dir}"
         )
     spec = _spec(builder)
-    size = builder.info.splits[split].num_examples
-    if first is not None and first > size:
-        raise UserError(f"--train-images: {name} has {size:,} images, got {first:,}")
     try:
         with progress.quiet_stderr(show=False):
-            tensors = builder.as_dataset(split=f"{split}[:{first or size}]", batch_size=-1)
+            tensors = builder.as_dataset(split=split, batch_size=-1)
     except tensorflow.errors.OpError as error:
         raise _damaged(name, data_dir, builder.data_dir, error) from error
     image, label = tensors["image"].numpy(), tensors["label"].numpy().astype(np.int32)
     if name.startswith("emnist"):  # stored lying on its side, as its authors left it
         image = np.ascontiguousarray(image.transpose(0, 2, 1, 3))
-    return Dataset(spec, image, label)
+    dataset = Dataset(spec, image, label)
+    _keep_arrays(dataset, Path(builder.data_dir), split)
+    return dataset
+
+
+def _read_arrays(name: str, data_dir: str, split: str) -> Dataset | None:
+    """Return a split's kept arrays, if the dataset's files are those that they were made from."""
+    found = sorted((Path(data_dir) / name).glob(f"*/{_ARRAYS.format(split)}"))
+    if not found:
+        return None
+    try:
+        with np.load(found[-1], allow_pickle=False) as kept:
+            if str(kept["files"]) != _files(found[-1].parent):
+                return None
+            image, label = kept["image"], kept["label"]
+            return Dataset(ImageSpec(image.shape[1:], int(kept["classes"])), image, label)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None  # TFDS has the original
+
+
+def _keep_arrays(dataset: Dataset, folder: Path, split: str) -> None:
+    content = io.BytesIO()
+    spec, image, label = dataset
+    np.savez(content, image=image, label=label, classes=spec.classes, files=_files(folder))
+    with contextlib.suppress(OutputError):  # a folder that is not ours to write in: no harm
+        write_whole(folder / _ARRAYS.format(split), content.getvalue())
+
+
+def _files(folder: Path) -> str:
+    """Return what tells a prepared dataset's files from others: names, sizes, times."""
+    kept = _ARRAYS.format("*")
+    paths = (path for path in sorted(folder.iterdir()) if not path.match(kept))
+    return "; ".join(
+        f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in paths
+    )
 
 
 @functools.lru_cache(maxsize=2)
@@ -192,8 +238,7 @@ def read_idx(path: Path) -> np.ndarray:
 
 
 def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
-    if name not in NAMES:
-        raise UserError(f"unknown dataset {name!r}; --dataset and --name take {', '.join(NAMES)}")
+    _known(name)
     lazy_tensorflow.load()
     import tensorflow_datasets as tfds
 
@@ -202,6 +247,11 @@ def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
         return tfds.builder(name, data_dir=data_dir)
     except Exception as error:
         raise _damaged(name, data_dir, Path(data_dir) / name, error) from error
+
+
+def _known(name: str) -> None:
+    if name not in NAMES:
+        raise UserError(f"unknown dataset {name!r}; --dataset and --name take {', '.join(NAMES)}")
 
 
 def _damaged(name: str, data_dir: str, folder: Path | str, error: Exception) -> UserError:

@@ -47,6 +47,37 @@ def test_only_the_first_images(data_dir):
         data.load("mnist", str(data_dir), first=1001)
 
 
+def test_the_second_reading_takes_the_same_arrays_without_tensorflow(data_dir):
+    first = data.load("mnist", str(data_dir))
+    done = python(
+        "-c",
+        "import sys; from jaxgan import data\n"
+        f"digits = data.load('mnist', {str(data_dir)!r})\n"
+        "print('tensorflow' in sys.modules, digits.spec.classes, digits.image.sum(),"
+        " digits.label.tolist())",
+    )
+    expected = f"False 10 {first.image.sum()} {first.label.tolist()}"
+    assert done.stdout.strip() == expected, done.stderr
+
+
+def test_kept_arrays_are_left_where_the_dataset_changed_or_they_are_damaged(folder, tmp_path):
+    data_dir = str(tmp_path / "data")
+    data.import_idx("mnist", data_dir, folder)
+    before = data.load("mnist", data_dir)
+    kept = next((tmp_path / "data").rglob("jaxgan-train.npz"))
+    whole = kept.read_bytes()
+    middle = len(whole) // 2
+    for content in (b"", whole[:-100], whole[:middle] + b"XX" + whole[middle + 2 :]):
+        kept.write_bytes(content)
+        np.testing.assert_array_equal(data.load("mnist", data_dir).image, before.image)
+    labels = data.read_idx(folder / "train-labels-idx1-ubyte")
+    (folder / "train-labels-idx1-ubyte").write_bytes(idx(9 - labels))
+    data.import_idx("mnist", data_dir, folder)
+    # An import makes the folder anew, so put the old arrays into it.
+    kept.write_bytes(whole)
+    assert data.load("mnist", data_dir).label.sum() == (9 - before.label).sum()
+
+
 def test_plain_idx_files_and_other_datasets(folder, tmp_path):
     data.import_idx("fashion_mnist", str(tmp_path / "data"), folder)
     assert data.load("fashion_mnist", str(tmp_path / "data")).spec.classes == 10
