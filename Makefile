@@ -1,6 +1,7 @@
 # make demo   set up everything, train five epochs, draw digits.png with C++ (EPOCHS=30: longer)
 # make test   set up everything, run every test, Python and C++
-# make setup  only the set-up: .venv, C++ prerequisites
+# make setup  only the set-up: .venv, C++ prerequisites, oneDNN for training on a CPU
+# make native only oneDNN for training, tried again
 # make cpp    only the C++ program: tflite_cpp/build/release/jaxgan-generate
 # make clean  remove what demo and test made; .venv and data/ stay
 
@@ -12,7 +13,7 @@ TIMES := .demo-times
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DELETE_ON_ERROR:
-.PHONY: help demo test setup cpp clean
+.PHONY: help demo test setup native cpp clean
 
 help:
 	@sed -n 's/^# make /make /p' Makefile
@@ -38,7 +39,7 @@ demo:
 	@echo "  make demo EPOCHS=30                                      # train on, draw again"
 	@echo "  .venv/bin/python -m jaxgan.inspect $(RUN)"
 
-test: .venv/.installed tflite_cpp/build/.test-prerequisites
+test: .venv/.installed jaxgan/native/build/.tried tflite_cpp/build/.test-prerequisites
 	ruff check .
 	ruff format --check .
 	cd tflite_cpp && cmake --preset release -DJAXGAN_TESTS=ON && cmake --build --preset release
@@ -46,7 +47,11 @@ test: .venv/.installed tflite_cpp/build/.test-prerequisites
 	cd tflite_cpp && ctest --preset release && ctest --preset sanitize
 	python -m pytest
 
-setup: .venv/.installed tflite_cpp/build/.prerequisites
+setup: .venv/.installed jaxgan/native/build/.tried tflite_cpp/build/.prerequisites
+
+native:
+	@rm -f jaxgan/native/build/.tried
+	@$(MAKE) --no-print-directory jaxgan/native/build/.tried
 
 cpp: $(PROGRAM)
 
@@ -58,13 +63,18 @@ cpp: $(PROGRAM)
 	  python -m pip install --quiet --disable-pip-version-check -r requirements.txt)
 	@touch $@
 
-tflite_cpp/build/.prerequisites: tflite_cpp/prerequisites.sh
-	$(call stage,C++ prerequisites,tflite_cpp/prerequisites.sh)
+jaxgan/native/build/.tried: .venv/.installed scripts/prerequisites.sh $(wildcard jaxgan/native/*.*)
+	$(call stage,oneDNN,jaxgan/native/build.sh)
 	@mkdir -p $(@D)
 	@touch $@
 
-tflite_cpp/build/.test-prerequisites: tflite_cpp/prerequisites.sh
-	$(call stage,C++ prerequisites,tflite_cpp/prerequisites.sh tests)
+tflite_cpp/build/.prerequisites: scripts/prerequisites.sh
+	$(call stage,C++ prerequisites,scripts/prerequisites.sh program)
+	@mkdir -p $(@D)
+	@touch $@
+
+tflite_cpp/build/.test-prerequisites: scripts/prerequisites.sh
+	$(call stage,C++ prerequisites,scripts/prerequisites.sh tests)
 	@mkdir -p $(@D)
 	@touch $@
 
@@ -72,7 +82,7 @@ data/.prepared-mnist: .venv/.installed
 	$(call stage,data,python -m jaxgan.data prepare mnist --data-dir data)
 	@touch $@
 
-$(RUN)/.trained-$(EPOCHS): data/.prepared-mnist
+$(RUN)/.trained-$(EPOCHS): data/.prepared-mnist jaxgan/native/build/.tried
 	$(call stage,training,python train.py --run-dir $(RUN) --epochs $(EPOCHS) \
 	  --checkpoint-every 1)
 	@touch $@
@@ -89,4 +99,4 @@ digits.png: generator.tflite $(PROGRAM)
 	$(call stage,drawing,$(PROGRAM) --model generator.tflite --seed 7 --count 80 --out $@)
 
 clean:
-	rm -rf tflite_cpp/build $(RUN) generator.tflite digits.png $(TIMES)
+	rm -rf tflite_cpp/build jaxgan/native/build $(RUN) generator.tflite digits.png $(TIMES)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from jaxgan.errors import UserError
 
-# Settings that do not change what a run computes, so a resumed run may change them.
-MAY_CHANGE = ("epochs", "data_dir", "run_dir", "checkpoint_every", "report_every", "saved_model")
+# Settings that do not change what a run computes, but for rounding; a resumed run may change them.
+MAY_CHANGE = (
+    "epochs", "data_dir", "run_dir", "checkpoint_every", "report_every", "saved_model",
+    "convolution", "compilation_cache",
+)  # fmt: skip
 
 
 # Batch sizes of an exported file's signatures: one image, and many at a time.
@@ -88,6 +92,12 @@ class TrainConfig:
 
     ema_half_life: float = 40_000.0  # and at most 5 % of the images seen: Karras et al. 2020
     """Half-life of the generator's weight average, in images; shorter while a run is young."""
+
+    convolution: Literal["auto", "onednn", "gemm", "xla"] = "auto"
+    """How convolutions run; they differ in speed and rounding. auto: the fastest that is there."""
+
+    compilation_cache: bool = True
+    """Keep what JAX compiles in the user's cache folder, so that the next start is quick."""
 
     checkpoint_every: int = 10
     """Epochs between checkpoints; the last step is always saved."""

@@ -13,8 +13,11 @@ Shapes, with kernel k, stride s (k - s even) and "same" padding (k - s) / 2 on e
 x [B, s*h, s*w, C], y [B, h, w, D], kernel [k, k, C, D]; all float32.
 
 Forms, all equal up to rounding:
-    ``xla``   every map an XLA convolution: what converts to TFLite, and what GPUs run best.
-    ``gemm``  the input gradient as one matrix product and an overlap-add: faster on a CPU.
+    ``xla``     every map an XLA convolution: what converts to TFLite, and what GPUs run best.
+    ``gemm``    the input gradient of large batches as one matrix product and an overlap-add, the
+                kernel gradient in parts: the fastest that XLA alone does on a CPU.
+    ``onednn``  calls into oneDNN (``jaxgan.native``), layers with their bias, activation and
+                gradients in one call each: the fastest on a CPU.
 """
 
 from __future__ import annotations
@@ -25,29 +28,54 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxgan import native
+from jaxgan.errors import UserError
+
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
+_PART = 32  # images: XLA:CPU's kernel gradient of more than 64 falls out of the cache
 
 
-def default_form() -> str:
-    """Return the form that is fastest on JAX's default backend. The one place that decides."""
-    return "gemm" if jax.default_backend() == "cpu" else "xla"
+def choose_form(wanted: str = "auto") -> str:
+    """Return the form to run on JAX's default backend. The one place that decides.
+
+    Args:
+        wanted: A form, or ``auto`` for the fastest that is there.
+
+    Raises:
+        UserError: ``onednn`` is wanted and cannot be had.
+    """
+    on_cpu = jax.default_backend() == "cpu"
+    if wanted == "auto":
+        return "xla" if not on_cpu else "gemm" if native.missing() else "onednn"
+    reason = native.missing() if on_cpu else f"it runs on a CPU, not on {jax.default_backend()}"
+    if wanted == "onednn" and reason:
+        raise UserError(f"--convolution onednn: {reason}; or give --convolution auto")
+    return wanted
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def convolve(x: jax.Array, kernel: jax.Array, stride: int, form: str) -> jax.Array:
     """Return the strided convolution y [B, h, w, D] of x [B, s*h, s*w, C] with the kernel."""
-    return _convolve(x, kernel, stride)
+    return (native.convolve if form == "onednn" else _convolve)(x, kernel, stride)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def input_gradient(y: jax.Array, kernel: jax.Array, stride: int, form: str) -> jax.Array:
     """Return the transposed convolution x [B, s*h, s*w, C] of y [B, h, w, D]."""
-    return {"xla": _dilated, "gemm": _overlap_add}[form](y, kernel, stride)
+    maps = {"xla": _dilated, "gemm": _overlap_add, "onednn": native.input_gradient}
+    return maps[form](y, kernel, stride)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
 def kernel_gradient(x: jax.Array, y: jax.Array, size: int, stride: int, form: str) -> jax.Array:
     """Return the kernel [size, size, C, D] that correlates x with y, summed over the batch."""
+    if form == "onednn":
+        return native.kernel_gradient(x, y, size, stride)
+    if form == "gemm" and len(x) > _PART:
+        return sum(
+            kernel_gradient(x[at : at + _PART], y[at : at + _PART], size, stride, form)
+            for at in range(0, len(x), _PART)
+        )
     # The convolution is linear in its kernel, so any primal will do; XLA drops it.
     zero = jnp.zeros((size, size, x.shape[-1], y.shape[-1]), x.dtype)
     return jax.vjp(lambda kernel: _convolve(x, kernel, stride), zero)[1](y)[0]
@@ -92,6 +120,74 @@ input_gradient.defvjp(_input_gradient_forward, _input_gradient_backward)
 kernel_gradient.defvjp(_kernel_gradient_forward, _kernel_gradient_backward)
 
 
+def layer(
+    x: jax.Array, kernel: jax.Array, bias: jax.Array, doubles: bool, stride: int, slope: float,
+    form: str,
+) -> jax.Array:  # fmt: skip
+    """Return leaky_relu(map(x, kernel) + bias).
+
+    Args:
+        x: Images, large ones for ``convolve``, small ones for ``input_gradient``.
+        kernel: [k, k, C, D].
+        bias: One number a channel of the result.
+        doubles: Whether the map is ``input_gradient``, which doubles images where s = 2.
+        stride: s.
+        slope: Of leaky ReLU, for negative values.
+        form: Form of the family.
+    """
+    if form == "onednn":
+        return _layer(x, kernel, bias, native.Layer(doubles, kernel.shape[0], stride, slope))
+    apply = input_gradient if doubles else convolve
+    return jax.nn.leaky_relu(apply(x, kernel, stride, form) + bias, slope)
+
+
+# A layer as one call of oneDNN, and its gradients as another, so that what lies between the sums
+# stays in a core's cache. Only the gradients' own derivatives are taken step by step.
+@partial(jax.custom_vjp, nondiff_argnums=(3,))
+def _layer(x, kernel, bias, what):
+    return native.layer(x, kernel, bias, what)
+
+
+def _layer_forward(x, kernel, bias, what):
+    # What is not saved tells the backward rule which gradient nobody needs.
+    result = _layer(x.value, kernel.value, bias.value, what)
+    saved_x = x.value if kernel.perturbed or bias.perturbed else None
+    saved_kernel = kernel.value if x.perturbed else None
+    return result, (saved_x, saved_kernel, result)
+
+
+def _layer_backward(what, saved, gradient):
+    return _layer_gradient(*saved, gradient, what)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(4,))
+def _layer_gradient(x, kernel, result, gradient, what):
+    return native.layer_gradient(x, kernel, result, gradient, what)
+
+
+def _layer_gradient_forward(x, kernel, result, gradient, what):
+    found = _layer_gradient(x, kernel, result, gradient, what)
+    return found, (x, kernel, result, gradient)
+
+
+def _layer_gradient_backward(what, saved, cotangents):
+    def in_steps(x, kernel, result, gradient):
+        z = jnp.where(result >= 0, 1.0, what.slope) * gradient
+        d_x = d_kernel = None
+        if kernel is not None:
+            d_x = (convolve if what.doubles else input_gradient)(z, kernel, what.stride, "onednn")
+        if x is not None:
+            large, small = (z, x) if what.doubles else (x, z)
+            d_kernel = kernel_gradient(large, small, what.size, what.stride, "onednn")
+        return d_x, d_kernel, jnp.sum(z, (0, 1, 2))
+
+    return jax.vjp(in_steps, *saved)[1](cotangents)
+
+
+_layer.defvjp(_layer_forward, _layer_backward, symbolic_zeros=True)
+_layer_gradient.defvjp(_layer_gradient_forward, _layer_gradient_backward)
+
+
 def _convolve(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     pad = (kernel.shape[0] - stride) // 2
     return lax.conv_general_dilated(
@@ -118,7 +214,8 @@ def _overlap_add(y: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     """
     batch, height, width, depth = y.shape
     size, _, channels, _ = kernel.shape
-    if size % stride:
+    few = batch <= 2 * _PART and channels > 4  # then XLA's own is as fast, and cheaper around it
+    if size % stride or few:
         return _dilated(y, kernel, stride)
     tiles = size // stride
     patches = y.reshape(-1, depth) @ kernel.reshape(-1, depth).T  # [B*h*w, k*k*C]
@@ -135,4 +232,7 @@ def _overlap_add(y: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
                 ((0, 0), (row * stride, below * stride), (column * stride, right * stride), (0, 0)),
             )
     pad = (size - stride) // 2
-    return painted[:, pad : pad + height * stride, pad : pad + width * stride]
+    # Else XLA adds the patches anew wherever the result is used.
+    return lax.optimization_barrier(
+        painted[:, pad : pad + height * stride, pad : pad + width * stride]
+    )

@@ -39,11 +39,13 @@ class Scaled(nn.Module):
         features: Channels of the output.
         doubles: Whether to double the sides instead of halving them.
         form: Which form of the convolution family runs (see ``jaxgan.convolution``).
+        leaky: Whether leaky ReLU follows.
     """
 
     features: int
     doubles: bool
     form: str
+    leaky: bool = True
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -51,15 +53,16 @@ class Scaled(nn.Module):
         inputs, outputs = x.shape[-1], self.features
         # Each output of a convolution sums k*k*inputs products, of a transposed one a quarter.
         if self.doubles:
-            shape, apply = (outputs, inputs), convolution.input_gradient
-            fan_in = KERNEL * KERNEL * inputs // STRIDE**2
+            shape, fan_in = (outputs, inputs), KERNEL * KERNEL * inputs // STRIDE**2
         else:
-            shape, apply = (inputs, outputs), convolution.convolve
-            fan_in = KERNEL * KERNEL * inputs
+            shape, fan_in = (inputs, outputs), KERNEL * KERNEL * inputs
         kernel = self.param(
             "kernel", nn.initializers.normal(fan_in**-0.5), (KERNEL, KERNEL, *shape)
         )
         bias = self.param("bias", nn.initializers.zeros_init(), (outputs,))
+        if self.leaky:
+            return convolution.layer(x, kernel, bias, self.doubles, STRIDE, SLOPE, self.form)
+        apply = convolution.input_gradient if self.doubles else convolution.convolve
         return apply(x, kernel, STRIDE, self.form) + bias
 
 
@@ -96,8 +99,7 @@ class Generator(nn.Module):
         x = nn.leaky_relu(x, SLOPE).reshape(-1, *small)
         for level in range(levels - 1, 0, -1):
             x = Scaled(channels(self.width, level), True, self.form, name=f"up_{level}")(x)
-            x = nn.leaky_relu(x, SLOPE)
-        return jnp.tanh(Scaled(colours, True, self.form, name="image")(x))
+        return jnp.tanh(Scaled(colours, True, self.form, leaky=False, name="image")(x))
 
 
 class Discriminator(nn.Module):
@@ -124,7 +126,6 @@ class Discriminator(nn.Module):
         x = image
         for level in range(1, halvings(*self.spec.shape[:2]) + 1):
             x = Scaled(channels(self.width, level), False, self.form, name=f"down_{level}")(x)
-            x = nn.leaky_relu(x, SLOPE)
         x = x.reshape(x.shape[0], -1)
         x = nn.leaky_relu(nn.Dense(4 * self.width, name="hidden")(x), SLOPE)
         logits = nn.Dense(max(self.spec.classes, 1), name="logits")(x)  # [B, classes]
@@ -149,6 +150,11 @@ class ClassTable(nn.Module):
         shape = (self.classes, self.features)
         table = self.param("table", nn.initializers.normal(1.0), shape)
         return jax.nn.one_hot(label, self.classes) @ table
+
+
+def players(spec: ImageSpec, width: int, form: str) -> tuple[nn.Module, nn.Module]:
+    """Return the generator and the discriminator for images of a spec."""
+    return Generator(spec, width, form), Discriminator(spec, width, form)
 
 
 def count(params: object) -> int:

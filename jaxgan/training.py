@@ -8,16 +8,27 @@ import math
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan import checkpoint, convolution, data, export, images, latents, models, progress
+from jaxgan import (
+    checkpoint,
+    convolution,
+    data,
+    export,
+    images,
+    latents,
+    models,
+    progress,
+    runtime,
+)  # fmt: skip
 from jaxgan.config import ImageSpec, TrainConfig, differences, option
 from jaxgan.errors import TrainingError, UserError
-from jaxgan.gan import GAN, Batch, Metrics, State, make_gan
+from jaxgan.gan import GAN, Batch, Metrics, State, make_gan, steps_per_call
 
 _SAMPLE_COLUMNS = 10
 _ADVICE = (
@@ -38,6 +49,10 @@ def train(config: TrainConfig) -> int:
     """
     run_dir = Path(config.run_dir)
     _refuse_other_run(run_dir, config)
+    runtime.keep_memory()
+    if config.compilation_cache:
+        runtime.keep_compilations()
+    form = convolution.choose_form(config.convolution)
     progress.say(f"reading {config.dataset} from {config.data_dir}")
     dataset = data.load(config.dataset, config.data_dir, first=config.train_images)
     count = len(dataset.image)
@@ -47,16 +62,20 @@ def train(config: TrainConfig) -> int:
             f"--batch-size: expected at most the {count:,} images, got {config.batch_size}"
         )
     spec = dataset.spec if config.conditional else dataclasses.replace(dataset.spec, classes=0)
-    gan = make_gan(config, spec)
+    gan = make_gan(config, spec, form)
     steps_per_epoch = count // config.batch_size
     last = config.epochs * steps_per_epoch
 
     # Outermost, so that a signal during the last save does not end it.
-    with _interruptible() as interrupted, checkpoint.Store(run_dir) as store:
+    with (
+        _interruptible() as interrupted,
+        checkpoint.Store(run_dir) as store,
+        _Samples(run_dir, config, spec, gan) as samples,
+    ):
         state = store.restore_newest(gan.init())
         checkpoint.write_config(run_dir, config, spec, count)
         step = first = int(state.step)
-        _introduce(config, dataset, state, last)
+        _introduce(config, form, dataset, state, last)
         if step == 0:
             _write_real(run_dir, config, dataset)
         with (
@@ -65,15 +84,15 @@ def train(config: TrainConfig) -> int:
         ):
             watch = _Watch(config, steps_per_epoch, step, log, display)
             while step < last and not interrupted:
-                index = data.batch_indices(config.seed, step, config.batch_size, count)
-                state, metrics = gan.step(state, Batch(dataset.image[index], dataset.label[index]))
-                step += 1
-                # One step late, so that the device already works on the next.
+                batches = _batches(config, dataset, step, steps_per_epoch)
+                state, metrics = gan.steps(state, batches)
+                step += len(batches.label)
+                # One call late, so that the device already works on the next.
                 watch.see(metrics, step)
                 if step % steps_per_epoch == 0:
                     watch.settle()
                     epoch = step // steps_per_epoch
-                    _write_samples(run_dir, config, spec, gan, state, epoch)
+                    samples.draw(state, epoch)
                     store.settle(wait=False)
                     if epoch % config.checkpoint_every == 0 and step < last:
                         store.save(_sound(state))
@@ -82,6 +101,24 @@ def train(config: TrainConfig) -> int:
         if step > first:
             store.save(_sound(state))
     return _finish(config, spec, state, int(interrupted[0]) if interrupted else 0)
+
+
+def _batches(config: TrainConfig, dataset: data.Dataset, step: int, steps_per_epoch: int) -> Batch:
+    """Return the batches of the next call: arrays [K, B, ...].
+
+    Calls end where K or the epoch divides the steps, wherever a run was interrupted, so that it
+    goes on by the same programs.
+    """
+    most = steps_per_call()
+    place = step % steps_per_epoch
+    end = min(place // most * most + most, steps_per_epoch) - place + step
+    index = np.stack(
+        [
+            data.batch_indices(config.seed, number, config.batch_size, len(dataset.image))
+            for number in range(step, end)
+        ]
+    )
+    return Batch(dataset.image[index], dataset.label[index])
 
 
 class _Watch:
@@ -101,7 +138,7 @@ class _Watch:
         self._lapped, self._started, self._compiling = step, time.perf_counter(), True
 
     def see(self, metrics: Metrics, step: int) -> None:
-        """Take a new step's metrics, not yet there, and look at those of the step before it."""
+        """Take the metrics of a call that ends at a step, not yet there; look at the last one's."""
         self.settle()
         self._pending = metrics, step
 
@@ -109,10 +146,18 @@ class _Watch:
         """Look at what is pending: stop where it is not finite, report where it is due."""
         if self._pending is None:
             return
-        metrics, step = self._pending
+        metrics, end = self._pending
         self._pending = None
-        self._display.advance(step)
-        values = {name: float(value) for name, value in metrics._asdict().items()}
+        columns = {name: np.asarray(values) for name, values in metrics._asdict().items()}
+        first = end - len(columns["generator_loss"]) + 1
+        for row, step in enumerate(range(first, end + 1)):
+            self._look({name: float(values[row]) for name, values in columns.items()}, step)
+        self._display.advance(end)
+        if self._compiling:
+            self._lap(end)  # so that the first report's images a second are not the compiler's
+        self._compiling = False
+
+    def _look(self, values: dict[str, float], step: int) -> None:
         if not all(map(math.isfinite, values.values())):
             raise TrainingError(
                 f"a loss is not finite between step {step - 1} and {step}: "
@@ -121,9 +166,6 @@ class _Watch:
             )
         if step % self._config.report_every == 0 or step % self._steps_per_epoch == 0:
             self._report(values, step)
-        elif self._compiling:
-            self._lap(step)  # so that the first report's images a second are not the compiler's
-        self._compiling = False
 
     def restart(self) -> None:
         """Leave what was done since the last report, samples and saving, out of the clock."""
@@ -138,7 +180,9 @@ class _Watch:
         return steps * self._config.batch_size / passed
 
     def _report(self, values: dict[str, float], step: int) -> None:
-        rate = self._lap(step)
+        if step > self._lapped:
+            self._rate = self._lap(step)
+        rate = self._rate
         line = {
             "step": step,
             "epoch": step / self._steps_per_epoch,
@@ -203,7 +247,9 @@ def _refuse_other_data(run_dir: Path, count: int) -> None:
         )
 
 
-def _introduce(config: TrainConfig, dataset: data.Dataset, state: State, last: int) -> None:
+def _introduce(
+    config: TrainConfig, form: str, dataset: data.Dataset, state: State, last: int
+) -> None:
     sizes = ", ".join(
         f"{name} {models.count(params):,}" for name, params in state.params._asdict().items()
     )
@@ -211,7 +257,7 @@ def _introduce(config: TrainConfig, dataset: data.Dataset, state: State, last: i
     shape = "x".join(map(str, dataset.spec.shape))
     progress.say(f"{config.dataset}: {len(dataset.image):,} images of {shape}, {kind}")
     progress.say(f"parameters: {sizes}")
-    progress.say(f"device: {jax.devices()[0]}, convolutions: {convolution.default_form()}")
+    progress.say(f"device: {jax.devices()[0]}, convolutions: {form}")
     if state.step >= last:
         progress.say(f"{config.run_dir} is at step {int(state.step)} already: nothing to train")
     elif state.step:
@@ -235,16 +281,41 @@ def _write_real(run_dir: Path, config: TrainConfig, dataset: data.Dataset) -> No
     images.write_png(run_dir / "samples" / "real.png", sheet)
 
 
-def _write_samples(
-    run_dir: Path, config: TrainConfig, spec: ImageSpec, gan: GAN, state: State, epoch: int
-) -> None:
-    """Write samples/epoch_NNN.png: images 0 to 99 of the run's seed, a row a class."""
-    indices = np.arange(_rows(spec) * _SAMPLE_COLUMNS)
-    label = indices // _SAMPLE_COLUMNS if spec.classes else None
-    latent = latents.latents(config.seed, indices, config.latent_size)
-    drawn = np.asarray(gan.sample(state.average, latent, label))
-    sheet = images.grid(images.to_uint8(drawn), _SAMPLE_COLUMNS)
-    images.write_png(run_dir / "samples" / f"epoch_{epoch:03d}.png", sheet)
+class _Samples:
+    """Draws the run's images 0 to 99 after each epoch, a row a class; another thread writes them.
+
+    Use as a context: leaving it waits for the last sheet.
+    """
+
+    def __init__(self, run_dir: Path, config: TrainConfig, spec: ImageSpec, gan: GAN) -> None:
+        indices = np.arange(_rows(spec) * _SAMPLE_COLUMNS)
+        self._folder, self._gan = run_dir / "samples", gan
+        self._label = indices // _SAMPLE_COLUMNS if spec.classes else None
+        self._latent = latents.latents(config.seed, indices, config.latent_size)
+        self._thread = ThreadPoolExecutor(1)
+        self._writing: Future[None] | None = None
+
+    def __enter__(self) -> _Samples:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._thread:
+            self._settle()
+
+    def draw(self, state: State, epoch: int) -> None:
+        """Start samples/epoch_NNN.png; ``OutputError`` if the last sheet could not be written."""
+        self._settle()
+        drawn = self._gan.sample(state.average, self._latent, self._label)
+        self._writing = self._thread.submit(self._write, drawn, f"epoch_{epoch:03d}.png")
+
+    def _write(self, drawn: jax.Array, name: str) -> None:
+        sheet = images.grid(images.to_uint8(np.asarray(drawn)), _SAMPLE_COLUMNS)
+        images.write_png(self._folder / name, sheet)
+
+    def _settle(self) -> None:
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            writing.result()
 
 
 def _sound(state: State) -> State:

@@ -1,9 +1,16 @@
 #!/bin/sh
-# Sees to what the C++ program is built from: a compiler, the headers of libpng and CLI11; with the
-# word "tests", doctest too. Installs what is missing with apt-get where it can, else names the
-# command.
+# Sees to what C++ here is built from: scripts/prerequisites.sh program|tests|native
+#   program  a compiler, the headers of libpng and CLI11: the C++ program
+#   tests    doctest besides: its unit tests
+#   native   a compiler, the headers of oneDNN: fast training on a CPU
+# Installs what is missing with apt-get where it can, else names the command.
 set -u
-headers="png.h CLI/CLI.hpp ${1:+doctest/doctest.h}"
+purpose=$1
+case $purpose in
+  program) headers='png.h CLI/CLI.hpp' need='the C++ program' ;;
+  tests) headers='png.h CLI/CLI.hpp doctest/doctest.h' need="the C++ program's tests" ;;
+  native) headers='dnnl.hpp' need='fast training' ;;
+esac
 
 compiler=${CXX:-c++}
 missing() {
@@ -13,24 +20,33 @@ missing() {
 }
 [ -n "$(missing)" ] || exit 0
 
+# $1: the packages of the program, $2: of its tests besides, $3: of oneDNN; a compiler first.
+packages() {
+  case $purpose in
+    program) echo "$1" ;;
+    tests) echo "$1 $2" ;;
+    native) echo "${1%% *} $3" ;;
+  esac
+}
+
 if command -v apt-get >/dev/null; then
-  install='apt-get install -y g++ libpng-dev libcli11-dev doctest-dev'
+  install="apt-get install -y $(packages 'g++ libpng-dev libcli11-dev' doctest-dev libdnnl-dev)"
   if [ "$(id -u)" = 0 ]; then root=''; else root='sudo -n '; fi
   if [ -z "$root" ] || sudo -n true 2>/dev/null; then
-    echo "installing what the C++ program is built from: $root$install"
+    echo "installing for $need: $root$install"
     ${root}apt-get update -qq && ${root}env DEBIAN_FRONTEND=noninteractive $install -qq >/dev/null
     [ -n "$(missing)" ] || exit 0
   fi
   install="sudo apt-get update && sudo $install"
 elif command -v dnf >/dev/null; then
-  install='sudo dnf install gcc-c++ libpng-devel cli11-devel doctest-devel'
+  install="sudo dnf install $(packages 'gcc-c++ libpng-devel cli11-devel' doctest-devel onednn-devel)"
 elif command -v pacman >/dev/null; then
-  install='sudo pacman -S gcc libpng cli11 doctest'
+  install="sudo pacman -S $(packages 'gcc libpng cli11' doctest onednn)"
 elif command -v brew >/dev/null; then
-  install='brew install libpng cli11 doctest'
+  install="brew install $(packages 'gcc libpng cli11' doctest onednn)"
 else
-  install="install a C++17 compiler, libpng, CLI11 and doctest with this system's package manager"
+  install="install a C++17 compiler and the headers named above with this system's package manager"
 fi
-echo "missing for the C++ program:" $(missing) >&2
+echo "missing for $need:" $(missing) >&2
 echo "run: $install" >&2
 exit 1

@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxgan.convolution import convolve, input_gradient, kernel_gradient
+from jaxgan import convolution, native
+from jaxgan.convolution import choose_form, convolve, input_gradient, kernel_gradient, layer
+from jaxgan.errors import UserError
 
-FORMS = ("xla", "gemm")
+ONEDNN = pytest.param(
+    "onednn", marks=pytest.mark.skipif(native.missing() is not None, reason=str(native.missing()))
+)
+FORMS = ("xla", "gemm", ONEDNN)
 # (batch, small height, small width, large channels, small channels, kernel, stride)
 SHAPES = [
     (3, 7, 7, 8, 16, 4, 2),
@@ -18,6 +23,9 @@ SHAPES = [
     (2, 4, 4, 3, 5, 1, 1),
     (2, 3, 5, 2, 3, 6, 2),
     (2, 3, 3, 2, 3, 5, 3),
+    # Layers of the default models, at batches that forms cut into parts with a rest.
+    (67, 7, 7, 32, 64, 4, 2),
+    (33, 14, 14, 1, 32, 4, 2),
 ]
 
 
@@ -115,6 +123,114 @@ def test_second_derivatives_of_a_gradient_penalty(form, shape):
         strict=True,
     ):
         close(got, want)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("doubles", [False, True])
+@pytest.mark.parametrize("batch", [1, 8, 41])
+class TestLayer:
+    """leaky_relu(map + bias), in one piece where the form has one."""
+
+    def operands(self, batch, doubles):
+        x, y, kernel, _, stride = operands((batch, 5, 7, 3, 6, 4, 2))
+        bias = jax.random.normal(jax.random.key(1), (3 if doubles else 6,))
+        return (y if doubles else x), kernel, bias, stride
+
+    def plainly(self, x, kernel, bias, doubles, stride):
+        apply = input_gradient if doubles else convolve
+        return jax.nn.leaky_relu(apply(x, kernel, stride, "xla") + bias, 0.2)
+
+    def test_value_and_first_derivatives(self, form, doubles, batch):
+        x, kernel, bias, stride = self.operands(batch, doubles)
+        got, pull_back = jax.vjp(lambda *a: layer(*a, doubles, stride, 0.2, form), x, kernel, bias)
+        expected, expected_pull_back = jax.vjp(
+            lambda *a: self.plainly(*a, doubles, stride), x, kernel, bias
+        )
+        close(got, expected)
+        back = jnp.sin(expected)
+        for mine, theirs in zip(pull_back(back), expected_pull_back(back), strict=True):
+            close(mine, theirs)
+
+    @pytest.mark.parametrize("wanted", [(0,), (1,), (2,), (0, 2), (1, 2)])
+    def test_some_derivatives_alone(self, form, doubles, batch, wanted):
+        x, kernel, bias, stride = self.operands(batch, doubles)
+
+        def loss(apply):
+            return lambda *a: jnp.sum(jnp.tanh(apply(*a, doubles, stride)))
+
+        got = jax.grad(loss(lambda *a: layer(*a, 0.2, form)), wanted)(x, kernel, bias)
+        expected = jax.grad(loss(self.plainly), wanted)(x, kernel, bias)
+        for mine, theirs in zip(got, expected, strict=True):
+            close(mine, theirs)
+
+    def test_second_derivatives(self, form, doubles, batch):
+        x, kernel, bias, stride = self.operands(batch, doubles)
+
+        def penalty(apply):
+            def norm(x, kernel, bias):
+                loss = lambda x: jnp.sum(jnp.tanh(apply(x, kernel, bias, doubles, stride)))  # noqa: E731
+                return jnp.sum(jax.grad(loss)(x) ** 2)
+
+            return jax.grad(norm, (0, 1, 2))(x, kernel, bias)
+
+        got = penalty(lambda *a: layer(*a, 0.2, form))
+        for mine, theirs in zip(got, penalty(self.plainly), strict=True):
+            close(mine, theirs)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_gradient_penalty_against_finite_differences_in_float64(form):
+    """R1 of a small critic with two layers: d penalty / d kernel, along a random direction."""
+    keys = jax.random.split(jax.random.key(3), 5)
+    image = jax.random.normal(keys[0], (9, 12, 12, 1))
+    first, second = (
+        jax.random.normal(key, shape) * 0.3
+        for key, shape in zip(keys[1:3], [(4, 4, 1, 6), (4, 4, 6, 5)], strict=True)
+    )
+    bias = jnp.zeros(6), jnp.zeros(5)
+    way = jax.random.normal(keys[3], first.shape), jax.random.normal(keys[4], second.shape)
+
+    def penalty(kernels, image, form):
+        def critic(image):
+            x = layer(image, kernels[0], bias[0].astype(image.dtype), False, 2, 0.2, form)
+            x = layer(x, kernels[1], bias[1].astype(image.dtype), False, 2, 0.2, form)
+            return jnp.sum(jnp.tanh(x))
+
+        return jnp.sum(jax.grad(critic)(image) ** 2)
+
+    got = jax.grad(penalty)((first, second), image, form)
+    got = sum(float(jnp.vdot(part, step)) for part, step in zip(got, way, strict=True))
+    with jax.enable_x64(True):
+        wide = [np.asarray(array, np.float64) for array in (first, second, image, *way)]
+
+        def at(distance):
+            kernels = tuple(wide[i] + distance * wide[3 + i] for i in range(2))
+            return float(penalty(tuple(map(jnp.asarray, kernels)), jnp.asarray(wide[2]), "xla"))
+
+        expected = (at(1e-6) - at(-1e-6)) / 2e-6
+    assert got == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.skipif(native.missing() is not None, reason=str(native.missing()))
+def test_onednn_takes_sums_in_the_same_order_every_time():
+    x, y, *_ = operands((200, 7, 7, 8, 16, 4, 2))
+    first = kernel_gradient(x, y, 4, 2, "onednn")
+    for _ in range(5):
+        np.testing.assert_array_equal(kernel_gradient(x, y, 4, 2, "onednn"), first)
+
+
+def test_the_form_is_chosen_in_one_place(monkeypatch):
+    monkeypatch.setattr(native, "missing", lambda: None)
+    assert choose_form() == "onednn"
+    assert choose_form("xla") == "xla"
+    monkeypatch.setattr(native, "missing", lambda: "it is not built; run: make native")
+    assert choose_form() == "gemm"
+    with pytest.raises(UserError, match=r"--convolution onednn: it is not built; run: make native"):
+        choose_form("onednn")
+    monkeypatch.setattr(convolution.jax, "default_backend", lambda: "gpu")
+    assert choose_form() == "xla"
+    with pytest.raises(UserError, match="it runs on a CPU, not on gpu"):
+        choose_form("onednn")
 
 
 def test_the_fast_form_keeps_derivatives_from_the_slow_convolution():

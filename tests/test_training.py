@@ -1,5 +1,6 @@
 """The journey of a run: files, resume, interruption, and every way it may be refused."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -11,10 +12,10 @@ import time
 import jax
 import numpy as np
 import pytest
-from conftest import FIXTURE, ROOT, SMALL, refused, train
+from conftest import FIXTURE, ROOT, SMALL, refused, run, train
 from PIL import Image
 
-from jaxgan import checkpoint, progress
+from jaxgan import checkpoint, progress, training
 
 EPOCH = 20  # steps: 1,000 digits in batches of 50
 
@@ -389,3 +390,48 @@ def test_a_checkpoint_that_was_never_sealed_is_judged_by_reading_it(data_dir, ru
     assert done.returncode == 0, done.stderr
     assert "from step 40 of 60" in done.stdout
     assert (folder / "checksums" / "40.json").exists()
+
+
+def test_the_log_names_the_convolutions_that_run(data_dir, tmp_path):
+    options = ("--data-dir", data_dir, "--run-dir", tmp_path, "--epochs", "1")
+    done = train(*options, "--convolution", "gemm")
+    assert done.returncode == 0, done.stderr
+    assert "convolutions: gemm" in done.stdout
+    # Another form continues the run: it differs in rounding only.
+    done = train(*options, "--epochs", "2", "--convolution", "xla")
+    assert done.returncode == 0, done.stderr
+    assert "convolutions: xla" in done.stdout and "from step 20" in done.stdout
+    refused(train(*options, "--convolution", "fast"), 2, "--convolution", "fast")
+
+
+def test_calls_of_several_steps_report_and_save_at_the_same_steps(
+    data_dir, run_dir, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(training, "steps_per_call", lambda: 8)
+    known = checkpoint.read_config(run_dir)[0]
+    config = dataclasses.replace(known, epochs=2, run_dir=str(tmp_path), compilation_cache=False)
+    assert training.train(config) == 0
+    reports = [progress.read_log(folder / "metrics.jsonl") for folder in (tmp_path, run_dir)]
+    assert [line["step"] for line in reports[0]] == [line["step"] for line in reports[1]]
+    for mine, theirs in zip(*reports, strict=True):
+        assert mine["generator_loss"] == pytest.approx(theirs["generator_loss"], rel=2e-2)
+        assert mine["images_per_second"] > 0
+    assert [entry.step for entry in checkpoint.saved(tmp_path)] == [20, 40]
+
+
+def test_what_was_compiled_is_kept_for_the_next_start(data_dir, tmp_path):
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    del environment["JAX_COMPILATION_CACHE_DIR"]
+    options = [*SMALL, "--data-dir", data_dir, "--epochs", "1", "--run-dir"]
+
+    def start(name, *more):
+        done = run(sys.executable, "train.py", *options, tmp_path / name, *more, env=environment)
+        assert done.returncode == 0, done.stderr
+        return {path for path in (tmp_path / "cache").rglob("*") if path.name.endswith("-cache")}
+
+    assert start("none", "--no-compilation-cache") == set()
+    first = start("first")
+    assert any(path.name.startswith("jit_steps-") for path in first)
+    assert start("second") == first
+    graphs = [tmp_path / name / "generator.tflite" for name in ("none", "first", "second")]
+    assert len({graph.read_bytes() for graph in graphs}) == 1

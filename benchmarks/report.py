@@ -1,0 +1,72 @@
+"""What the benchmarks write: Markdown tables, plots, JSON with the machine and the versions."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jaxgan.files import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+RESULTS = Path(__file__).parent / "results"
+_PACKAGES = (
+    "jax", "jaxlib", "flax", "optax", "numpy", "tensorflow-cpu", "tensorflow", "keras", "torch",
+    "ai-edge-litert", "onnxruntime",
+)  # fmt: skip
+
+
+def machine() -> dict[str, str]:
+    """Return what was measured on: processor, cores, system, versions."""
+    found = {"processor": _processor(), "cores": str(os.cpu_count()), "system": platform.platform()}
+    found["python"] = platform.python_version()
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _processor() -> str:
+    """Return the processor's name and the vector instructions that matter here."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    known = dict(line.split(":", 1) for line in lines if ":" in line)
+    known = {key.strip(): value.strip() for key, value in known.items()}
+    flags = [flag for flag in ("avx2", "avx512f") if flag in known.get("flags", "").split()]
+    return " ".join([known.get("model name", platform.processor() or platform.machine()), *flags])
+
+
+def markdown(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return a Markdown table; the first column is text, the others are set to the right."""
+    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
+    return "".join("| " + " | ".join(map(str, line)) + " |\n" for line in lines)
+
+
+def described(found: dict[str, str]) -> str:
+    """Return the machine and versions as a paragraph."""
+    names = ("processor", "cores", "system")
+    versions = ", ".join(f"{name} {value}" for name, value in found.items() if name not in names)
+    return (
+        f"Measured on {found['cores']} cores ({found['processor']}; {found['system']}) with "
+        f"{versions}.\n"
+    )
+
+
+def write(name: str, text: str, figure: Figure) -> None:
+    """Write ``results/NAME.md`` and ``results/NAME.png``."""
+    write_whole(RESULTS / f"{name}.md", text.encode())
+    figure.tight_layout()
+    figure.savefig(RESULTS / f"{name}.png", dpi=110)
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write every figure, for programs."""
+    write_whole(path, json.dumps(content, indent=1).encode() + b"\n")

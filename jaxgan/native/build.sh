@@ -1,0 +1,15 @@
+#!/bin/sh
+# Builds jaxgan/native for the active Python. Without oneDNN it says so, and all goes on without.
+set -u
+cd "$(dirname "$0")"
+without() {
+  echo "no oneDNN ($1): training on a CPU takes about twice as long; 'make native' tries again"
+  rm -rf build/library
+  exit 0
+}
+# Elsewhere, oneDNN as packaged runs plain loops: slower than XLA.
+[ "$(uname -m)" = x86_64 ] || without "it is fast on x86-64 processors only"
+../../scripts/prerequisites.sh native || without 'its headers are missing, see above'
+mkdir -p build
+{ cmake -G Ninja -S . -B build -DCMAKE_BUILD_TYPE=Release && cmake --build build; } \
+  >build/log.txt 2>&1 || without 'the build failed: see jaxgan/native/build/log.txt'
