@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import io
 import json
 import os
 import platform
@@ -15,10 +16,9 @@ from jaxgan.files import write_whole
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-RESULTS = Path(__file__).parent / "results"
 _PACKAGES = (
     "jax", "jaxlib", "flax", "optax", "numpy", "tensorflow-cpu", "tensorflow", "keras", "torch",
-    "ai-edge-litert", "onnxruntime",
+    "ai-edge-litert", "onnx", "onnxruntime",
 )  # fmt: skip
 
 
@@ -60,11 +60,14 @@ def described(found: dict[str, str]) -> str:
     )
 
 
-def write(name: str, text: str, figure: Figure) -> None:
-    """Write ``results/NAME.md`` and ``results/NAME.png``."""
-    write_whole(RESULTS / f"{name}.md", text.encode())
+def write(folder: Path, name: str, text: str, figure: Figure) -> str:
+    """Write ``NAME.md`` and ``NAME.png``; return what to say of it."""
     figure.tight_layout()
-    figure.savefig(RESULTS / f"{name}.png", dpi=110)
+    content = io.BytesIO()
+    figure.savefig(content, dpi=110)
+    write_whole(folder / f"{name}.png", content.getvalue())
+    write_whole(folder / f"{name}.md", text.encode())
+    return f"wrote {folder / name}.md and {name}.png"
 
 
 def write_json(path: Path, content: object) -> None:

@@ -142,6 +142,7 @@ class _Worker:
         """End the process."""
         self._process.stdin.close()
         self._process.wait()
+        self._process.stdout.close()
         self._stderr.close()
 
 

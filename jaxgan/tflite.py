@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -61,6 +62,7 @@ class Generator:
             size: interpreter.get_signature_runner(SIGNATURE.format(size))
             for size in self.batch_sizes
         }
+        self._ran: set[int] = set()
         runner = self._runners[self.batch_sizes[0]]
         inputs, outputs = runner.get_input_details(), runner.get_output_details()
         if "latent" not in inputs or "image" not in outputs:
@@ -119,8 +121,10 @@ class Generator:
         inputs = {"latent": _filled(latent[:rows], size).astype(np.float32)}
         if label is not None:
             inputs["label"] = _filled(label[:rows], size).astype(np.int32)
+        announces = size not in self._ran  # at its first run it writes to stderr
+        self._ran.add(size)
         try:
-            with progress.quiet_stderr(show=False):  # it announces itself at the first run
+            with progress.quiet_stderr(show=False) if announces else contextlib.nullcontext():
                 return self._runners[size](**inputs)["image"][:rows]
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"the model does not run: {first_line(error)}") from error

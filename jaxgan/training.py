@@ -49,7 +49,6 @@ def train(config: TrainConfig) -> int:
     """
     run_dir = Path(config.run_dir)
     _refuse_other_run(run_dir, config)
-    runtime.keep_memory()
     if config.compilation_cache:
         runtime.keep_compilations()
     form = convolution.choose_form(config.convolution)
@@ -62,6 +61,7 @@ def train(config: TrainConfig) -> int:
             f"--batch-size: expected at most the {count:,} images, got {config.batch_size}"
         )
     spec = dataset.spec if config.conditional else dataclasses.replace(dataset.spec, classes=0)
+    runtime.keep_memory(models.step_bytes(spec, config.width, config.batch_size))
     gan = make_gan(config, spec, form)
     steps_per_epoch = count // config.batch_size
     last = config.epochs * steps_per_epoch

@@ -14,9 +14,19 @@ from benchmarks import dcgan
 from jaxgan import runtime
 from jaxgan.config import ImageSpec, TrainConfig
 from jaxgan.convolution import choose_form
-from jaxgan.gan import Batch, Metrics, Pair, State, average_decay, make_gan, normalize
+from jaxgan.gan import (
+    GAN,
+    Batch,
+    Metrics,
+    Pair,
+    State,
+    average_decay,
+    make_gan,
+    normalize,
+    steps_per_call,
+)
 from jaxgan.losses import discriminator_loss, generator_loss
-from jaxgan.models import Scaled
+from jaxgan.models import Scaled, step_bytes
 
 _SPEC = ImageSpec((28, 28, 1), 0)
 
@@ -73,15 +83,45 @@ def start(batch: int, form: str = "auto", simultaneous: bool = False) -> Callabl
         form: Form of the convolution family.
         simultaneous: Update both players from one pass of each, which is another algorithm.
     """
-    runtime.keep_memory()
+    runtime.keep_memory(step_bytes(_SPEC, dcgan.NARROW, batch))
     gan = make_gan(config(batch), _SPEC, form, players)
-    state, real = gan.init(), Batch(dcgan.images(batch), np.zeros(batch, np.int32))
-    step = _simultaneous(config(batch), choose_form(form)) if simultaneous else gan.step
+    real = Batch(dcgan.images(batch), np.zeros(batch, np.int32))
+    if simultaneous:
+        step = _simultaneous(config(batch), choose_form(form))
+        gan = gan._replace(step=step, steps=_scanned(step))
+    return _runner(gan, real)
+
+
+def default(
+    batch: int = TrainConfig.batch_size,
+    width: int = TrainConfig.width,
+    size: int = 28,
+    channels: int = 1,
+) -> Callable[[int], None]:
+    """Return a trainer of the project's own networks on square images of a size."""
+    runtime.keep_memory()
+    gan = make_gan(
+        TrainConfig(batch_size=batch, width=width), ImageSpec((size, size, channels), 10)
+    )
+    image = np.random.default_rng(0).integers(0, 256, (batch, size, size, channels), np.uint8)
+    return _runner(gan, Batch(image, np.arange(batch, dtype=np.int32) % 10))
+
+
+def _runner(gan: GAN, real: Batch) -> Callable[[int], None]:
+    """Return what takes steps as training takes them: several a call where that is faster."""
+    state, most = gan.init(), steps_per_call()
+    real = jax.device_put(real)
+    several = jax.tree.map(lambda array: jnp.broadcast_to(array, (most, *array.shape)), real)
+    if most > 1:
+        state, _ = gan.steps(state, several)  # compiles
 
     def run(steps: int) -> None:
         nonlocal state
-        for _ in range(steps):
-            state, metrics = step(state, real)
+        calls, rest = divmod(steps, most) if most > 1 else (0, steps)
+        for _ in range(calls):
+            state, metrics = gan.steps(state, several)
+        for _ in range(rest):
+            state, metrics = gan.step(state, real)
         jax.block_until_ready((state, metrics))
 
     return run
@@ -130,3 +170,7 @@ def _simultaneous(settings: TrainConfig, form: str) -> Callable:
         return state, Metrics(d_loss, generator_loss(logits[1]), *map(jnp.mean, logits))
 
     return jax.jit(step, donate_argnums=0)
+
+
+def _scanned(step: Callable) -> Callable:
+    return jax.jit(lambda state, batches: jax.lax.scan(step, state, batches), donate_argnums=0)
