@@ -40,6 +40,7 @@ demo:
 	@echo "  .venv/bin/python -m jaxgan.inspect $(RUN)"
 
 test: .venv/.installed jaxgan/native/build/.tried tflite_cpp/build/.test-prerequisites
+	jaxgan/native/build.sh required
 	ruff check .
 	ruff format --check .
 	cd tflite_cpp && cmake --preset release -DJAXGAN_TESTS=ON && cmake --build --preset release

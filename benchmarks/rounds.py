@@ -8,6 +8,7 @@ or a ``UserError``.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -21,6 +22,12 @@ from pathlib import Path
 
 from jaxgan.errors import UserError
 
+# Nothing compiled is taken from a disk, and on a GPU nobody takes all memory at once.
+_FRESH = {
+    "JAX_ENABLE_COMPILATION_CACHE": "false",
+    "TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1",
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+}
 _SECONDS = 1.0  # that one side works in one round, or one step if that takes longer
 
 
@@ -66,10 +73,14 @@ class Timing:
 
 
 def measure(sides: list[Side], rounds: int) -> list[Timing]:
-    """Start all sides, one after the other, then time each in every round."""
-    workers = [_Worker(side) for side in sides]
+    """Start all sides, one after the other, then time each in every round.
+
+    Raises:
+        UserError: A side that had started ended.
+    """
     answers = [[] for _ in sides]
-    try:
+    with contextlib.ExitStack() as stack:
+        workers = [stack.enter_context(_Worker(side)) for side in sides]
         for worker in workers:
             worker.warm()
         for _ in range(rounds):
@@ -77,9 +88,6 @@ def measure(sides: list[Side], rounds: int) -> list[Timing]:
                 if not worker.missing:
                     its.append(worker.time())
         return [worker.timing(its) for worker, its in zip(workers, answers, strict=True)]
-    finally:
-        for worker in workers:
-            worker.stop()
 
 
 class _Worker:
@@ -87,13 +95,14 @@ class _Worker:
 
     def __init__(self, side: Side) -> None:
         order = json.dumps([side.function, side.arguments])
+        self._name = side.name
         started = time.perf_counter()
-        # Libraries announce themselves there; stop() closes it.
+        # Libraries announce themselves there; leaving closes it.
         self._stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.rounds", order],
             cwd=Path(__file__).parent.parent,
-            env={**os.environ, **side.environment},
+            env={**os.environ, **_FRESH, **side.environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
@@ -114,9 +123,13 @@ class _Worker:
         return {"missing": f"its process ended with code {code}: {last or 'it did not say why'}"}
 
     def _ask(self, word: object) -> dict:
-        self._process.stdin.write(f"{word}\n")
-        self._process.stdin.flush()
-        return self._answer()
+        with contextlib.suppress(BrokenPipeError):  # then there is no answer either
+            self._process.stdin.write(f"{word}\n")
+            self._process.stdin.flush()
+        answer = self._answer()
+        if "missing" in answer:
+            raise UserError(f"{self._name}: {answer['missing']}")
+        return answer
 
     def warm(self) -> None:
         """Run until the time of a step is known, and how many fill a round."""
@@ -138,9 +151,12 @@ class _Worker:
         seconds, calls = zip(*answers, strict=True)
         return Timing(list(seconds), list(calls), self.first, self._ask("memory")["bytes"])
 
-    def stop(self) -> None:
-        """End the process."""
-        self._process.stdin.close()
+    def __enter__(self) -> _Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
         self._process.wait()
         self._process.stdout.close()
         self._stderr.close()

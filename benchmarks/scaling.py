@@ -29,9 +29,8 @@ _BENDS = {
     "batch": (
         "The constant is what a step costs whatever its batch: Adam and the weight average over "
         "all weights, the kernels' change of order for oneDNN, the start of some hundred "
-        "operations; it bends the left end. The right end bends at 512, where a step's "
-        "temporaries exceed the 64 MB that glibc's malloc keeps for a thread: the kernel maps and "
-        "zeroes their pages anew in every step."
+        "operations; it bends the left end. The right end bends up a little, where a "
+        "step's temporaries no longer fit what glibc's malloc gives one thread, and all share one."
     ),
     "width": (
         "Products grow with the square of the width, activations with the width, and what a step "
@@ -85,7 +84,11 @@ def main(options: Options) -> None:
         sides = [
             Side(f"{value}", "benchmarks.step.ours:default", {name: value}) for value in values
         ]
-        found[name] = dict(zip(values, measure(sides, options.rounds), strict=True))
+        timings = measure(sides, options.rounds)
+        for side, timing in zip(sides, timings, strict=True):
+            if timing.missing:
+                raise UserError(f"{name} {side.name}: {timing.missing}")
+        found[name] = dict(zip(values, timings, strict=True))
     machine = report.machine()
     progress.say(report.write(options.out, "scaling", _text(options, machine, found), _plot(found)))
     if options.json:

@@ -99,6 +99,9 @@ def main(options: Options) -> None:
         sides = _sides(batch, on_gpu)
         found = _measured(sides, options.rounds)
         timings[batch] = found
+        for name in (_OURS, _PEAK):
+            if found[name].missing:
+                raise UserError(f"{name}: {found[name].missing}")
         for name, timing in found.items():
             if timing.missing:
                 progress.say(f"  {name}: left out: {timing.missing}")
@@ -236,8 +239,6 @@ def _map_table(batch: int, sides: dict[str, Timing], found: dict[str, Timing]) -
     rows = []
     for name, timing in found.items():
         arguments, count, times = _MAPS[name]
-        if timing.missing:
-            continue
         seconds = count * timing.median
         sum_ += seconds
         speed = maps.gflop(batch=batch * times, **arguments) / timing.median

@@ -27,6 +27,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.custom_derivatives import SymbolicZero
 
 from jaxgan import native
 from jaxgan.errors import UserError
@@ -132,9 +133,12 @@ def layer(
         bias: One number a channel of the result.
         doubles: Whether the map is ``input_gradient``, which doubles images where s = 2.
         stride: s.
-        slope: Of leaky ReLU, for negative values.
+        slope: Of leaky ReLU, for negative values; above 0, as gradients tell a value's sign by
+            the result's.
         form: Form of the family.
     """
+    if slope <= 0:
+        raise ValueError(f"slope: expected a number above 0, got {slope}")
     if form == "onednn":
         return _layer(x, kernel, bias, native.Layer(doubles, kernel.shape[0], stride, slope))
     apply = input_gradient if doubles else convolve
@@ -157,6 +161,8 @@ def _layer_forward(x, kernel, bias, what):
 
 
 def _layer_backward(what, saved, gradient):
+    if isinstance(gradient, SymbolicZero):
+        return None, None, None
     return _layer_gradient(*saved, gradient, what)
 
 

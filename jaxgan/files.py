@@ -29,7 +29,7 @@ def write_whole(path: Path, content: bytes) -> None:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(beside, 0o666 & ~_umask())
+            os.chmod(beside, 0o666 & ~_UMASK)
             os.replace(beside, path)
         except BaseException:
             os.unlink(beside)
@@ -60,7 +60,10 @@ def lock(folder: Path) -> BinaryIO:
     return file
 
 
-def _umask() -> int:
+def _read_umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+_UMASK = _read_umask()  # once: reading it sets it, which threads must not do side by side

@@ -14,40 +14,41 @@ import jax
 # Parameters of glibc's mallopt(3).
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8
 _HEADROOM = 64 << 20  # bytes that the heap grows by at a time
+_CACHE = 256 << 20  # bytes of compiled programs on the disk, the oldest are dropped
 _ARENA = 64 << 20  # bytes that a thread's own arena can hold
 
 
-def keep_memory(step: int) -> bool:
+def keep_memory(step: int) -> None:
     """Have malloc reuse large blocks instead of giving them back to the system.
 
     XLA:CPU allocates the temporaries of every step anew. By default malloc maps each of them afresh
-    and the kernel zeroes it page by page: up to a third of a training step goes into that.
+    and the kernel zeroes it page by page: up to a third of a training step goes into that. Only
+    glibc takes such advice.
 
     Args:
         step: Bytes of a step's temporaries, roughly. Where a thread's arena cannot hold them, all
-            threads share one; else arenas of their own are up to a seventh faster.
-
-    Returns:
-        Whether the C library takes such advice; glibc does.
+            threads that start later share one; else arenas of their own are a seventh faster.
     """
-    if not sys.platform.startswith("linux"):
-        return False
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is None:
+        return
     advice = [(_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1), (_TOP_PAD, _HEADROOM)]
     if step > _ARENA:
         advice.append((_ARENA_MAX, 1))
-    return mallopt is not None and all([mallopt(*pair) for pair in advice])
+    for parameter, value in advice:
+        mallopt(parameter, value)
 
 
-def keep_compilations() -> Path:
-    """Have JAX keep what it compiles on the disk; return the folder.
+def keep_compilations() -> None:
+    """Have JAX keep what it compiles in the user's cache folder, at most 256 MB of it.
 
-    It is the one that JAX_COMPILATION_CACHE_DIR names, else one in the user's cache folder.
+    Where JAX_COMPILATION_CACHE_DIR is set, the user has settled all that already.
     """
-    folder = os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(_cache_folder())
-    jax.config.update("jax_compilation_cache_dir", folder)
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    jax.config.update("jax_compilation_cache_dir", str(_cache_folder()))
+    jax.config.update("jax_compilation_cache_max_size", _CACHE)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    return Path(folder)
 
 
 def _cache_folder() -> Path:

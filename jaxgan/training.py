@@ -49,9 +49,6 @@ def train(config: TrainConfig) -> int:
     """
     run_dir = Path(config.run_dir)
     _refuse_other_run(run_dir, config)
-    if config.compilation_cache:
-        runtime.keep_compilations()
-    form = convolution.choose_form(config.convolution)
     progress.say(f"reading {config.dataset} from {config.data_dir}")
     dataset = data.load(config.dataset, config.data_dir, first=config.train_images)
     count = len(dataset.image)
@@ -62,6 +59,9 @@ def train(config: TrainConfig) -> int:
         )
     spec = dataset.spec if config.conditional else dataclasses.replace(dataset.spec, classes=0)
     runtime.keep_memory(models.step_bytes(spec, config.width, config.batch_size))
+    if config.compilation_cache:
+        runtime.keep_compilations()
+    form = convolution.choose_form(config.convolution)  # starts JAX, so memory comes first
     gan = make_gan(config, spec, form)
     steps_per_epoch = count // config.batch_size
     last = config.epochs * steps_per_epoch
@@ -95,6 +95,7 @@ def train(config: TrainConfig) -> int:
                     samples.draw(state, epoch)
                     store.settle(wait=False)
                     if epoch % config.checkpoint_every == 0 and step < last:
+                        samples.settle()  # a checkpoint has all that was before it
                         store.save(_sound(state))
                     watch.restart()
             watch.settle()
@@ -122,7 +123,7 @@ def _batches(config: TrainConfig, dataset: data.Dataset, step: int, steps_per_ep
 
 
 class _Watch:
-    """Looks at each step's metrics one step after it was started; reports some of them."""
+    """Looks at each call's metrics one call after it was started; reports some of them."""
 
     def __init__(
         self,
@@ -149,40 +150,43 @@ class _Watch:
         metrics, end = self._pending
         self._pending = None
         columns = {name: np.asarray(values) for name, values in metrics._asdict().items()}
-        first = end - len(columns["generator_loss"]) + 1
-        for row, step in enumerate(range(first, end + 1)):
-            self._look({name: float(values[row]) for name, values in columns.items()}, step)
+        steps = range(end - len(columns["generator_loss"]) + 1, end + 1)
         self._display.advance(end)
-        if self._compiling:
-            self._lap(end)  # so that the first report's images a second are not the compiler's
+        due = [step for step in steps if self._is_due(step)]
+        # A call is timed whole; the first, which the compiler is a part of, counts as no training.
+        rate = self._lap(end, counts=not self._compiling) if due or self._compiling else 0.0
         self._compiling = False
+        for row, step in enumerate(steps):
+            values = {name: float(column[row]) for name, column in columns.items()}
+            self._refuse_infinite(values, step)
+            if step in due:
+                self._report(values, step, rate)
 
-    def _look(self, values: dict[str, float], step: int) -> None:
+    def _is_due(self, step: int) -> bool:
+        return step % self._config.report_every == 0 or step % self._steps_per_epoch == 0
+
+    def _refuse_infinite(self, values: dict[str, float], step: int) -> None:
         if not all(map(math.isfinite, values.values())):
             raise TrainingError(
                 f"a loss is not finite between step {step - 1} and {step}: "
                 + ", ".join(f"{name} {value:g}" for name, value in values.items())
                 + f"; {_ADVICE}"
             )
-        if step % self._config.report_every == 0 or step % self._steps_per_epoch == 0:
-            self._report(values, step)
 
     def restart(self) -> None:
         """Leave what was done since the last report, samples and saving, out of the clock."""
         self._started = time.perf_counter()
 
-    def _lap(self, step: int) -> float:
+    def _lap(self, step: int, counts: bool) -> float:
         """Return the images a second since the last lap; add its time to the training clock."""
         now = time.perf_counter()
         passed, steps = now - self._started, step - self._lapped
-        self._log.seconds += passed
+        if counts:
+            self._log.seconds += passed
         self._lapped, self._started = step, now
         return steps * self._config.batch_size / passed
 
-    def _report(self, values: dict[str, float], step: int) -> None:
-        if step > self._lapped:
-            self._rate = self._lap(step)
-        rate = self._rate
+    def _report(self, values: dict[str, float], step: int, rate: float) -> None:
         line = {
             "step": step,
             "epoch": step / self._steps_per_epoch,
@@ -298,13 +302,14 @@ class _Samples:
     def __enter__(self) -> _Samples:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         with self._thread:
-            self._settle()
+            if kind is None:  # else that fault is what should be told
+                self.settle()
 
     def draw(self, state: State, epoch: int) -> None:
         """Start samples/epoch_NNN.png; ``OutputError`` if the last sheet could not be written."""
-        self._settle()
+        self.settle()
         drawn = self._gan.sample(state.average, self._latent, self._label)
         self._writing = self._thread.submit(self._write, drawn, f"epoch_{epoch:03d}.png")
 
@@ -312,7 +317,8 @@ class _Samples:
         sheet = images.grid(images.to_uint8(np.asarray(drawn)), _SAMPLE_COLUMNS)
         images.write_png(self._folder / name, sheet)
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
+        """Wait for the last sheet; ``OutputError`` if it could not be written."""
         if self._writing is not None:
             writing, self._writing = self._writing, None
             writing.result()

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import python
 from jax import lax
 
 from jaxgan import convolution, native
@@ -212,11 +213,48 @@ def test_a_gradient_penalty_against_finite_differences_in_float64(form):
 
 
 @pytest.mark.skipif(native.missing() is not None, reason=str(native.missing()))
-def test_onednn_takes_sums_in_the_same_order_every_time():
-    x, y, *_ = operands((200, 7, 7, 8, 16, 4, 2))
-    first = kernel_gradient(x, y, 4, 2, "onednn")
-    for _ in range(5):
-        np.testing.assert_array_equal(kernel_gradient(x, y, 4, 2, "onednn"), first)
+def test_onednn_takes_sums_in_the_same_order_on_any_number_of_cores():
+    code = (
+        "import os, sys\n"
+        "os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(sys.argv[1])])\n"
+        "import jax, numpy, hashlib\n"
+        "from jaxgan import native\n"
+        "from jaxgan.convolution import kernel_gradient\n"
+        "assert native.missing() is None\n"
+        "x, y = (numpy.random.default_rng(0).standard_normal(shape, numpy.float32)\n"
+        "        for shape in ((200, 14, 14, 8), (200, 7, 7, 16)))\n"
+        "for _ in range(5):\n"
+        "    found = numpy.asarray(kernel_gradient(x, y, 4, 2, 'onednn'))\n"
+        "    print(hashlib.sha256(found.tobytes()).hexdigest())\n"
+    )
+    found = [python("-c", code, cores) for cores in ("1", "2")]
+    assert all(done.returncode == 0 for done in found), found
+    sums = {line for done in found for line in done.stdout.split()}
+    assert len(sums) == 1
+
+
+@pytest.mark.skipif(native.missing() is not None, reason=str(native.missing()))
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x, y, kernel: convolve(x[..., :2], kernel, 2, "onednn"),
+        lambda x, y, kernel: convolve(x[:, :13], kernel, 2, "onednn"),
+        lambda x, y, kernel: convolve(x, kernel[:3, :3], 2, "onednn"),
+        lambda x, y, kernel: input_gradient(y[..., :2], kernel, 2, "onednn"),
+        lambda x, y, kernel: kernel_gradient(x, y[:2], 4, 2, "onednn"),
+        lambda x, y, kernel: layer(x, kernel, jnp.zeros(1), False, 2, 0.2, "onednn"),
+    ],
+)
+def test_onednn_refuses_shapes_that_do_not_fit(call):
+    x, y, kernel, *_ = operands((3, 7, 7, 8, 16, 4, 2))
+    with pytest.raises(ValueError, match="does not fit"):
+        call(x, y, kernel)
+
+
+def test_a_slope_that_hides_the_sign_is_refused():
+    x, _, kernel, *_ = operands((3, 7, 7, 8, 16, 4, 2))
+    with pytest.raises(ValueError, match="slope: expected a number above 0, got 0"):
+        layer(x, kernel, jnp.zeros(16), False, 2, 0.0, "xla")
 
 
 def test_the_form_is_chosen_in_one_place(monkeypatch):

@@ -435,3 +435,13 @@ def test_what_was_compiled_is_kept_for_the_next_start(data_dir, tmp_path):
     assert start("second") == first
     graphs = [tmp_path / name / "generator.tflite" for name in ("none", "first", "second")]
     assert len({graph.read_bytes() for graph in graphs}) == 1
+
+
+@pytest.mark.parametrize("options", [("--train-images", "50"), ("--train-images", "100")])
+def test_an_epoch_may_be_a_step_or_two(data_dir, tmp_path, options):
+    # The first call of a process then ends an epoch and reports at once.
+    options = (*options, "--data-dir", data_dir, "--run-dir", tmp_path, "--epochs")
+    for epochs in ("1", "2"):
+        done = train(*options, epochs)
+        assert done.returncode == 0, done.stderr
+        assert f"epoch {epochs}/{epochs}" in done.stdout

@@ -99,10 +99,9 @@ def default(
     channels: int = 1,
 ) -> Callable[[int], None]:
     """Return a trainer of the project's own networks on square images of a size."""
-    runtime.keep_memory()
-    gan = make_gan(
-        TrainConfig(batch_size=batch, width=width), ImageSpec((size, size, channels), 10)
-    )
+    spec = ImageSpec((size, size, channels), 10)
+    runtime.keep_memory(step_bytes(spec, width, batch))
+    gan = make_gan(TrainConfig(batch_size=batch, width=width), spec)
     image = np.random.default_rng(0).integers(0, 256, (batch, size, size, channels), np.uint8)
     return _runner(gan, Batch(image, np.arange(batch, dtype=np.int32) % 10))
 

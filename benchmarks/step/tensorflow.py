@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 
 import tensorflow as tf
 from tensorflow import keras
 
 from benchmarks import dcgan
+from jaxgan.errors import UserError
 
 
 def start(batch: int, jit_compile: bool = False) -> Callable[[int], None]:
-    """Return a trainer; ``jit_compile`` has XLA compile the step."""
+    """Return a trainer; ``jit_compile`` has XLA compile the step.
+
+    Raises:
+        UserError: There is a GPU that this TensorFlow does not use.
+    """
+    if shutil.which("nvidia-smi") and not tf.config.list_physical_devices("GPU"):
+        raise UserError("this TensorFlow does not use the GPU")
     layers = keras.layers
     generator = keras.Sequential([
         keras.Input((dcgan.LATENT,)),

@@ -34,6 +34,7 @@ def missing() -> str | None:
     return None
 
 
+# The calls read memory by the shapes that they are told, so shapes are checked here, when traced.
 def convolve(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     """Return y [B, h, w, D] of x [B, s*h, s*w, C]."""
     return _call("convolve", _halved(x, kernel, stride), x, kernel, stride=stride)
@@ -47,6 +48,7 @@ def input_gradient(y: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
 def kernel_gradient(x: jax.Array, y: jax.Array, size: int, stride: int) -> jax.Array:
     """Return the kernel [size, size, C, D] of x and y."""
     shape = _floats(size, size, x.shape[-1], y.shape[-1])
+    _require(_halved(x, shape, stride).shape == y.shape, "x", x, "y", y)
     return _call("kernel_gradient", shape, x, y, stride=stride)
 
 
@@ -62,6 +64,7 @@ class Layer(NamedTuple):
 def layer(x: jax.Array, kernel: jax.Array, bias: jax.Array, what: Layer) -> jax.Array:
     """Return leaky_relu(map(x, kernel) + bias)."""
     shape = (_doubled if what.doubles else _halved)(x, kernel, what.stride)
+    _require(bias.shape == shape.shape[-1:], "kernel", kernel, "bias", bias)
     return _call("layer", shape, x, kernel, bias, **_attributes(what))
 
 
@@ -92,13 +95,24 @@ def layer_gradient(
 
 
 def _halved(x: jax.Array, kernel: jax.Array, stride: int) -> jax.ShapeDtypeStruct:
-    batch, height, width, _ = x.shape
-    return _floats(batch, height // stride, width // stride, kernel.shape[3])
+    batch, height, width, channels = x.shape
+    size, _, large, small = kernel.shape
+    fits = height % stride == width % stride == (size - stride) % 2 == 0 and size >= stride
+    _require(fits and channels == large, "x", x, "kernel", kernel)
+    return _floats(batch, height // stride, width // stride, small)
 
 
 def _doubled(y: jax.Array, kernel: jax.Array, stride: int) -> jax.ShapeDtypeStruct:
-    batch, height, width, _ = y.shape
-    return _floats(batch, height * stride, width * stride, kernel.shape[2])
+    batch, height, width, channels = y.shape
+    size, _, large, small = kernel.shape
+    fits = (size - stride) % 2 == 0 and size >= stride
+    _require(fits and channels == small, "y", y, "kernel", kernel)
+    return _floats(batch, height * stride, width * stride, large)
+
+
+def _require(fits: bool, name: str, one: jax.Array, other_name: str, other: jax.Array) -> None:
+    if not fits:
+        raise ValueError(f"{name} {one.shape} does not fit {other_name} {other.shape}")
 
 
 def _floats(*shape: int) -> jax.ShapeDtypeStruct:

@@ -84,6 +84,7 @@ class Parts {
 
   // Adds the partial sums up, in the order of the images.
   void FinishSums(float* kernel, size_t count) {
+    if (Count() == 0) std::fill(kernel, kernel + count, 0.f);
     float *rest = ordered_ + full_ * slot_, *of_rest = ordered_ + Count() * slot_;
     for (int64_t part = 1; part < full_; ++part) Add(ordered_ + part * slot_, slot_, ordered_);
     if (of_full_) of_full_->Order(kernel, ordered_);

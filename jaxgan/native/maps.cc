@@ -11,6 +11,13 @@
 
 #include "vector.h"
 
+#if DNNL_VERSION_MAJOR < 2 || (DNNL_VERSION_MAJOR == 2 && DNNL_VERSION_MINOR < 6)
+#error "oneDNN 2.6 or newer is needed"
+#endif
+#if DNNL_CPU_RUNTIME != DNNL_RUNTIME_OMP && DNNL_CPU_RUNTIME != DNNL_RUNTIME_SEQ
+#error "a oneDNN that runs on OpenMP is needed: no other can be kept to one thread"
+#endif
+
 namespace jaxgan {
 namespace {
 
@@ -20,6 +27,18 @@ const dnnl::engine& Engine() {
   static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
   return engine;
 }
+
+// While one lives, OpenMP and with it oneDNN stays on the calling thread.
+class OneThread {
+ public:
+  OneThread() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
+  ~OneThread() { omp_set_num_threads(before_); }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_;
+};
 
 // Memory of a thread that grows and stays, because fresh memory costs page faults.
 float* ThreadScratch(size_t count) {
@@ -87,7 +106,7 @@ class OneDnn : public Ready {
   size_t OrderedCount() const override { return ordered_.get_size() / sizeof(float); }
 
   void Order(float* kernel, float* ordered) const override {
-    omp_set_num_threads(1);
+    const OneThread one;
     dnnl::stream stream(Engine());
     memory given(kernel_, Engine(), kernel), own(ordered_, Engine(), ordered);
     const bool back = map_ == Map::kKernelGradient;
@@ -96,7 +115,7 @@ class OneDnn : public Ready {
   }
 
   void Run(float* x, float* y, float* ordered, const float* bias) const override {
-    omp_set_num_threads(1);  // of this thread alone; oneDNN was told so when it was set up
+    const OneThread one;
     thread_local dnnl::stream stream(Engine());
     const auto at = [](const memory::desc& description, const void* data) {
       return memory(description, Engine(), const_cast<void*>(data));
@@ -108,7 +127,7 @@ class OneDnn : public Ready {
          {forward ? DNNL_ARG_DST : DNNL_ARG_DIFF_DST, at(y_, y)},
          {to_kernel ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS, at(ordered_, ordered)},
          {DNNL_ARG_BIAS, at(bias_, bias)},
-         {DNNL_ARG_SCRATCHPAD, at(scratchpad_, ThreadScratch(scratchpad_.get_size() / 4))}});
+         {DNNL_ARG_SCRATCHPAD, at(scratchpad_, ThreadScratch(scratchpad_.get_size() / sizeof(float) + 1))}});
     stream.wait();
     if (map_ == Map::kInputGradient && finish_.biased) {
       Apply(finish_, x, shape_.batch * shape_.ImageX() / shape_.large, shape_.large, bias);
@@ -179,7 +198,7 @@ class Patches : public Ready {
   }
 
   void Run(float* x, float* y, float* ordered, const float* bias) const override {
-    omp_set_num_threads(1);
+    const OneThread one;
     const int64_t pixels = s_.batch * s_.height * s_.width, patch = s_.size * s_.size * s_.large;
     float* patches = ThreadScratch(pixels * patch);  // [pixels, size, size, large]
     const auto status = dnnl_sgemm('N', 'T', pixels, patch, s_.small, 1, y, s_.small, ordered,
@@ -222,7 +241,7 @@ const Ready& Get(Map map, const Shape& shape, const Finish& finish) {
   const std::lock_guard<std::mutex> lock(mutex);
   auto& ready = made[{map, shape, finish}];
   if (!ready) {
-    omp_set_num_threads(1);
+    const OneThread one;
     if (map == Map::kInputGradient && shape.large <= 4) {
       ready = std::make_unique<Patches>(shape, finish);
     } else {
