@@ -29,8 +29,8 @@ _BENDS = {
     "batch": (
         "The constant is what a step costs whatever its batch: Adam and the weight average over "
         "all weights, the kernels' change of order for oneDNN, the start of some hundred "
-        "operations; it bends the left end. The right end bends up a little, where a "
-        "step's temporaries no longer fit what glibc's malloc gives one thread, and all share one."
+        "operations; it bends the left end. The right end is straight: a part of the "
+        "batch stays in a core's cache however many parts there are."
     ),
     "width": (
         "Products grow with the square of the width, activations with the width, and what a step "

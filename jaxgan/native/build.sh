@@ -4,7 +4,7 @@
 set -u
 cd "$(dirname "$0")"
 without() {
-  echo "no oneDNN ($1): training on a CPU takes about twice as long"
+  echo "no oneDNN ($1): training on a CPU takes about one and a half times as long"
   rm -rf build/library
   exit 0
 }
