@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks import options
 from jaxgan import cli
 from jaxgan.config import BATCH_SIZES, MOST_BATCH, MOST_THREADS, ImageSpec, TrainConfig
-from jaxgan.errors import UserError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,7 +48,7 @@ _LIBRARIES = {
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(options.Options):
     """Time the drawing of images by C++, LiteRT, ONNX Runtime, PyTorch, TensorFlow and JAX.
 
     Writes generate.md and generate.png.
@@ -60,28 +60,13 @@ class Options:
     threads: tuple[int, ...] = (1, 2)
     """Threads, and cores, that a library may use."""
 
-    rounds: int = 7
-    """Rounds; in each, every side works for about a second. Figures are medians of them."""
-
     model: Path | None = None
     """Run directory of train.py to take the generator from; the default one, untrained, if none."""
 
-    out: Path = Path("benchmarks/results")
-    """Folder for the table and the plot."""
-
-    json: Path | None = None
-    """File for every figure, with the machine and the versions."""
-
     def __post_init__(self) -> None:
-        for name, most in (("batches", MOST_BATCH), ("threads", MOST_THREADS)):
-            values = getattr(self, name)
-            if not values or not all(1 <= value <= most for value in values):
-                got = " ".join(map(str, values)) or "none"
-                raise UserError(f"--{name}: expected numbers from 1 to {most}, got {got}")
-        if self.rounds < 1:
-            raise UserError(f"--rounds: expected at least 1, got {self.rounds}")
-        if self.json and self.json.is_dir():
-            raise UserError(f"--json: expected the name of a file, got the folder {self.json}")
+        super().__post_init__()
+        options.check_numbers("batches", self.batches, MOST_BATCH)
+        options.check_numbers("threads", self.threads, MOST_THREADS)
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ python -m benchmarks.scaling --rounds 5 --json figures.json
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks import options
 from jaxgan import cli
 from jaxgan.config import TrainConfig
 from jaxgan.errors import UserError
@@ -50,7 +50,7 @@ _BENDS = {
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(options.Options):
     """Time a training step of the project's own networks against batch, width, size and channels.
 
     Writes scaling.md and scaling.png.
@@ -58,18 +58,6 @@ class Options:
 
     rounds: int = 5
     """Rounds; in each, every size works for about a second. Figures are medians of them."""
-
-    out: Path = Path("benchmarks/results")
-    """Folder for the table and the plot."""
-
-    json: Path | None = None
-    """File for every figure, with the machine and the versions."""
-
-    def __post_init__(self) -> None:
-        if self.rounds < 1:
-            raise UserError(f"--rounds: expected at least 1, got {self.rounds}")
-        if self.json and self.json.is_dir():
-            raise UserError(f"--json: expected the name of a file, got the folder {self.json}")
 
 
 def main(options: Options) -> None:

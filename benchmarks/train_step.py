@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks import options
 from jaxgan import cli
 from jaxgan.config import MOST_BATCH
 from jaxgan.errors import UserError
@@ -34,29 +34,27 @@ _SIDES = {
 }
 _GPU_SIDES = {"PyTorch compiled": ("pytorch:start", {"mode": "max-autotune"}, {})}
 _PEAK = "sgemm"
-# name: (arguments of benchmarks.step.maps:start, how often in a step, on how many batches at once)
+# name: (arguments of benchmarks.step.maps:start, on how many batches at once); once a step each
 _MAPS = {
-    "inner layer of G, forward": ({"layer": "inner", "doubles": True}, 1, 1),
+    "inner layer of G, forward": ({"layer": "inner", "doubles": True}, 1),
     "inner layer of G, both gradients": (
-        {"layer": "inner", "doubles": True, "gradients": "both"}, 1, 1,
-    ),
-    "inner layer of D, forward": ({"layer": "inner"}, 1, 2),
-    "inner layer of D, both gradients": ({"layer": "inner", "gradients": "both"}, 1, 2),
-    "inner layer of D for G, forward": ({"layer": "inner"}, 1, 1),
-    "inner layer of D for G, input gradient": ({"layer": "inner", "gradients": "input"}, 1, 1),
-    "outer layer of G, forward": ({"layer": "outer", "doubles": True}, 1, 1),
+        {"layer": "inner", "doubles": True, "gradients": "both"}, 1),
+    "inner layer of D, forward": ({"layer": "inner"}, 2),
+    "inner layer of D, both gradients": ({"layer": "inner", "gradients": "both"}, 2),
+    "inner layer of D for G, forward": ({"layer": "inner"}, 1),
+    "inner layer of D for G, input gradient": ({"layer": "inner", "gradients": "input"}, 1),
+    "outer layer of G, forward": ({"layer": "outer", "doubles": True}, 1),
     "outer layer of G, both gradients": (
-        {"layer": "outer", "doubles": True, "gradients": "both"}, 1, 1,
-    ),
-    "outer layer of D, forward": ({"layer": "outer"}, 1, 2),
-    "outer layer of D, kernel gradient": ({"layer": "outer", "gradients": "kernel"}, 1, 2),
-    "outer layer of D for G, forward": ({"layer": "outer"}, 1, 1),
-    "outer layer of D for G, input gradient": ({"layer": "outer", "gradients": "input"}, 1, 1),
+        {"layer": "outer", "doubles": True, "gradients": "both"}, 1),
+    "outer layer of D, forward": ({"layer": "outer"}, 2),
+    "outer layer of D, kernel gradient": ({"layer": "outer", "gradients": "kernel"}, 2),
+    "outer layer of D for G, forward": ({"layer": "outer"}, 1),
+    "outer layer of D for G, input gradient": ({"layer": "outer", "gradients": "input"}, 1),
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(options.Options):
     """Time the training step of this project, plain Flax, PyTorch and TensorFlow on one network.
 
     Writes train_step.md and train_step.png.
@@ -65,23 +63,9 @@ class Options:
     batches: tuple[int, ...] = (32, 64, 128, 256)
     """Real images a step."""
 
-    rounds: int = 7
-    """Rounds; in each, every side works for about a second. Figures are medians of them."""
-
-    out: Path = Path("benchmarks/results")
-    """Folder for the table and the plot."""
-
-    json: Path | None = None
-    """File for every figure, with the machine and the versions."""
-
     def __post_init__(self) -> None:
-        if not self.batches or not all(1 <= batch <= MOST_BATCH for batch in self.batches):
-            got = " ".join(map(str, self.batches)) or "none"
-            raise UserError(f"--batches: expected numbers from 1 to {MOST_BATCH}, got {got}")
-        if self.rounds < 1:
-            raise UserError(f"--rounds: expected at least 1, got {self.rounds}")
-        if self.json and self.json.is_dir():
-            raise UserError(f"--json: expected the name of a file, got the folder {self.json}")
+        super().__post_init__()
+        options.check_numbers("batches", self.batches, MOST_BATCH)
 
 
 def main(options: Options) -> None:
@@ -158,7 +142,7 @@ def _map_sides(batch: int) -> list[Side]:
 
     return [
         Side(name, "benchmarks.step.maps:start", {"batch": batch * times, **arguments})
-        for name, (arguments, _, times) in _MAPS.items()
+        for name, (arguments, times) in _MAPS.items()
     ]
 
 
@@ -240,8 +224,8 @@ def _map_table(batch: int, sides: dict[str, Timing], found: dict[str, Timing]) -
     peak, whole, sum_ = _peak(sides), sides[_OURS].median, 0.0
     rows = []
     for name, timing in found.items():
-        arguments, count, times = _MAPS[name]
-        seconds = count * timing.median
+        arguments, times = _MAPS[name]
+        seconds = timing.median
         sum_ += seconds
         speed = maps.gflop(batch=batch * times, **arguments) / timing.median
         share = f"{seconds / whole:.0%}"

@@ -8,6 +8,7 @@
 
 #include "maps.h"
 #include "parallel.h"
+#include "scratch.h"
 #include "vector.h"
 #include "xla/ffi/api/ffi.h"
 
@@ -28,17 +29,6 @@ constexpr int64_t kPart = 8, kGradientPart = 32;
 Shape Describe(const Array& small, const Array& kernel, int64_t stride) {
   const auto y = small.dimensions(), k = kernel.dimensions();
   return {y[0], y[1], y[2], k[2], k[3], k[0], stride};
-}
-
-// Memory of the calling thread, one piece a purpose, that grows and stays: fresh memory costs page
-// faults. What a call shares out may use the piece of the caller while the call lasts.
-enum Purpose { kOrdered, kSums, kZ };
-
-template <Purpose purpose>
-float* Scratch(size_t count) {
-  thread_local std::vector<float> memory;
-  if (memory.size() < count) memory.resize(count);
-  return memory.data();
 }
 
 JAXGAN_VECTORIZED void Add(const float* __restrict__ values, size_t count, float* __restrict__ to) {
@@ -74,13 +64,13 @@ class Parts {
 
   // Brings the kernel into the orders that the maps want, which may differ.
   void SetKernel(const float* kernel) {
-    ordered_ = Scratch<kOrdered>(2 * slot_);
+    ordered_ = jaxgan::Scratch<jaxgan::kOrdered>(2 * slot_);
     if (of_full_) of_full_->Order(const_cast<float*>(kernel), ordered_);
     if (of_rest_) of_rest_->Order(const_cast<float*>(kernel), ordered_ + slot_);
   }
 
   // Makes room for a kernel's partial sums, one a part.
-  void StartSums() { ordered_ = Scratch<kSums>((Count() + 1) * slot_); }
+  void StartSums() { ordered_ = jaxgan::Scratch<jaxgan::kSums>((Count() + 1) * slot_); }
 
   // Adds the partial sums up, in the order of the images.
   void FinishSums(float* kernel, size_t count) {
@@ -189,7 +179,7 @@ ffi::Error LayerGradient(ffi::ThreadPool pool, Array input, Array kernel, Array 
     std::vector<float> bias_sums(back.Count() * channels);
     jaxgan::ForEach(pool, back.Count(), [&](int64_t part) {
       const int64_t first = part * size, images = std::min(size, whole.batch - first);
-      float* part_z = Scratch<kZ>(images * of_z);
+      float* part_z = jaxgan::Scratch<jaxgan::kZ>(images * of_z);
       ThroughLeaky(result.typed_data() + first * of_z, gradient.typed_data() + first * of_z,
                    images * z[1] * z[2], channels, slope, part_z, &bias_sums[part * channels]);
       if (to_input) {

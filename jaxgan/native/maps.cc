@@ -7,8 +7,8 @@
 #include <dnnl.hpp>
 #include <map>
 #include <mutex>
-#include <vector>
 
+#include "scratch.h"
 #include "vector.h"
 
 #if DNNL_VERSION_MAJOR < 2 || (DNNL_VERSION_MAJOR == 2 && DNNL_VERSION_MINOR < 6)
@@ -39,13 +39,6 @@ class OneThread {
  private:
   int before_;
 };
-
-// Memory of a thread that grows and stays, because fresh memory costs page faults.
-float* ThreadScratch(size_t count) {
-  thread_local std::vector<float> scratch;
-  if (scratch.size() < count) scratch.resize(count);
-  return scratch.data();
-}
 
 // Each row of values, one a channel, through leaky_relu(value + bias).
 JAXGAN_VECTORIZED void Apply(const Finish& finish, float* __restrict__ values, int64_t rows, int64_t channels,
@@ -127,7 +120,7 @@ class OneDnn : public Ready {
          {forward ? DNNL_ARG_DST : DNNL_ARG_DIFF_DST, at(y_, y)},
          {to_kernel ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS, at(ordered_, ordered)},
          {DNNL_ARG_BIAS, at(bias_, bias)},
-         {DNNL_ARG_SCRATCHPAD, at(scratchpad_, ThreadScratch(scratchpad_.get_size() / sizeof(float) + 1))}});
+         {DNNL_ARG_SCRATCHPAD, at(scratchpad_, Scratch<kMap>(scratchpad_.get_size() / sizeof(float) + 1))}});
     stream.wait();
     if (map_ == Map::kInputGradient && finish_.biased) {
       Apply(finish_, x, shape_.batch * shape_.ImageX() / shape_.large, shape_.large, bias);
@@ -145,7 +138,7 @@ class OneDnn : public Ready {
     return after;
   }
 
-  template <typename Gradient, typename... Rest>
+  template <typename Gradient>
   typename Gradient::primitive_desc Hinted(
       const dnnl::convolution_forward::primitive_desc& forward,
       const dnnl::primitive_attr& attributes, dnnl::algorithm direct, const memory::desc& any,
@@ -200,7 +193,7 @@ class Patches : public Ready {
   void Run(float* x, float* y, float* ordered, const float* bias) const override {
     const OneThread one;
     const int64_t pixels = s_.batch * s_.height * s_.width, patch = s_.size * s_.size * s_.large;
-    float* patches = ThreadScratch(pixels * patch);  // [pixels, size, size, large]
+    float* patches = Scratch<kMap>(pixels * patch);  // [pixels, size, size, large]
     const auto status = dnnl_sgemm('N', 'T', pixels, patch, s_.small, 1, y, s_.small, ordered,
                                    s_.small, 0, patches, patch);
     if (status != dnnl_success) throw dnnl::error(status, "sgemm");

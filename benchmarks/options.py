@@ -1,0 +1,35 @@
+"""What all benchmarks let one choose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from jaxgan.errors import UserError
+
+
+@dataclass(frozen=True)
+class Options:
+    """How long to measure, and where to write; each benchmark adds its own."""
+
+    rounds: int = 7
+    """Rounds; in each, every side works for about a second. Figures are medians of them."""
+
+    out: Path = Path("benchmarks/results")
+    """Folder for the table and the plot."""
+
+    json: Path | None = None
+    """File for every figure, with the machine and the versions."""
+
+    def __post_init__(self) -> None:
+        if self.rounds < 1:
+            raise UserError(f"--rounds: expected at least 1, got {self.rounds}")
+        if self.json and self.json.is_dir():
+            raise UserError(f"--json: expected the name of a file, got the folder {self.json}")
+
+
+def check_numbers(name: str, values: tuple[int, ...], most: int) -> None:
+    """Raise ``UserError`` unless an option has numbers, all from 1 to ``most``."""
+    if not values or not all(1 <= value <= most for value in values):
+        got = " ".join(map(str, values)) or "none"
+        raise UserError(f"--{name}: expected numbers from 1 to {most}, got {got}")
