@@ -1,0 +1,33 @@
+"""Stacked MNIST: how many of 1,000 triples of digits a generator draws, and how evenly."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgan.metrics import labels
+
+
+class Modes(NamedTuple):
+    """Variety of triples.
+
+    Attributes:
+        kl: KL(p ‖ uniform over the triples) in nats, plug-in; 0 to log(classes³).
+        modes: Different triples seen, 1 to classes³.
+    """
+
+    kl: float
+    modes: int
+
+
+def modes(label: np.ndarray, classes: int = 10) -> Modes:
+    """Return what a set of images shows of the triples, Metz et al. 2017, section 3.3.
+
+    Args:
+        label: Classes of the three channels of each image, int [N, 3], each 0 to classes - 1. By
+            custom N is 26,000; even a uniform generator then has a KL of about 0.019.
+        classes: Classes of a channel.
+    """
+    triple = np.ravel_multi_index(tuple(np.transpose(label)), (classes,) * 3)
+    return Modes(labels.histogram_kl(triple, classes**3), len(np.unique(triple)))

@@ -1,0 +1,183 @@
+"""One row of numbers about a set of images, and the rows of real images to compare it with."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from jaxgan.metrics import density_coverage, features, fid, kid, labels, modes, nearest, neighbours
+from jaxgan.metrics import precision_recall as pr
+
+if TYPE_CHECKING:
+    from jaxgan import data
+
+_CONTROL, _REPEATED = 10_000, 1_000  # images of a control row, and of the one that repeats them
+_SEED = 0  # of the training images that the control rows take
+
+
+class Row(NamedTuple):
+    """What is said of a set of images; by the test images where not said otherwise.
+
+    Attributes:
+        fid: Fréchet distance to the test images.
+        fid_train: Fréchet distance to the training images.
+        kid: Kernel distance.
+        precision: Share of images like real ones.
+        recall: Share of real images that are met.
+        density: Like precision, may exceed 1.
+        coverage: Like recall.
+        agreement: Share of images that show the label asked for; None where none was asked for.
+        histogram_kl: KL(classes seen ‖ uniform) in nats.
+        nearest: Distance to the nearest training image, median over the images; pixels of 0 to 1.
+    """
+
+    fid: float
+    fid_train: float
+    kid: float
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+    agreement: float | None
+    histogram_kl: float
+    nearest: float
+
+
+class Glance(NamedTuple):
+    """The part of a row that takes about a second; attributes as those of ``Row``."""
+
+    fid: float
+    recall: float
+    agreement: float | None
+    histogram_kl: float
+
+
+class Triples:
+    """The real triples of Stacked MNIST; the same methods as those of ``Reference``."""
+
+    COUNT = 26_000  # images to measure, by custom
+
+    def __init__(self, weights: features.Weights, test: data.Dataset) -> None:
+        """Take the weights of the network that tells digits, and real triples."""
+        self._weights, self._test = weights, test
+
+    def measure(self, image: np.ndarray, wanted: None = None) -> modes.Modes:
+        """Return the modes among images uint8 [N, 28, 28, 3]; 26,000 by custom."""
+        channels = np.moveaxis(image, -1, 0)[..., None]
+        seen = [features.see(self._weights, channel).label for channel in channels]
+        return modes.modes(np.stack(seen, -1))
+
+    glance = measure
+
+    def controls(self) -> dict[str, modes.Modes]:
+        """Return the row of real triples, from MNIST's test images."""
+        return {"real test": self.measure(self._test.image[: self.COUNT])}
+
+
+class Reference:
+    """The real images that generated ones are compared with; what is known of them is kept.
+
+    Nothing is computed before it is needed: ``glance`` needs no feature of a training image.
+    """
+
+    COUNT = 10_000  # images to measure, by the protocol
+
+    def __init__(self, weights: features.Weights, train: data.Dataset, test: data.Dataset):
+        """Take a feature network's weights, and the dataset's images."""
+        self._weights, self._train, self._test = weights, train, test
+        self._radii: dict[int, np.ndarray] = {}
+
+    def measure(self, image: np.ndarray, wanted: np.ndarray | None = None) -> Row:
+        """Return all that is said of images.
+
+        Args:
+            image: uint8 [N, 28, 28, 1], N at least 4; 10,000 by custom.
+            wanted: Labels given to the generator, int [N]; None for one without classes.
+        """
+        return self._row(image, features.see(self._weights, image), wanted)
+
+    def glance(self, image: np.ndarray, wanted: np.ndarray | None = None) -> Glance:
+        """Return what can be said of 2,000 to 5,000 images quickly, arguments as of ``measure``.
+
+        Its FID and recall move with the number of images, so compare glances of one size only.
+        """
+        return self._glance(features.see(self._weights, image), wanted)
+
+    def controls(self) -> dict[str, Row]:
+        """Return rows of real images: what a perfect generator has, and one that only memorises.
+
+        The test images are compared with themselves: their FID is 0, their precision, recall,
+        density and coverage are 1, and their KID is a little below 0, as it takes the sets for
+        independent. What the row tells is their FID and distance to the training images.
+        """
+        order = np.random.default_rng(_SEED).permutation(len(self._train.image))
+        some = np.tile(order[:_REPEATED], _CONTROL // _REPEATED)
+        every = np.arange(len(self._test.image))
+        return {
+            "real train": self._control(self._train, self._train_seen, order[:_CONTROL]),
+            "real test": self._control(self._test, self._test_seen, every),
+            "1,000 train images 10 times": self._control(self._train, self._train_seen, some),
+        }
+
+    def _control(self, source: data.Dataset, seen: features.Seen, index: np.ndarray) -> Row:
+        some = features.Seen(seen.feature[index], seen.label[index])
+        return self._row(source.image[index], some, source.label[index])
+
+    def _glance(self, seen: features.Seen, wanted: np.ndarray | None) -> Glance:
+        return Glance(
+            fid.distance(fid.moments(seen.feature), self._test_moments),
+            pr.recall(self._test_seen.feature, seen.feature),
+            None if wanted is None else labels.agreement(wanted, seen.label),
+            labels.histogram_kl(seen.label, features.CLASSES),
+        )
+
+    def _row(self, image: np.ndarray, seen: features.Seen, wanted: np.ndarray | None) -> Row:
+        real, fake = self._test_seen.feature, seen.feature
+        return Row(
+            **self._glance(seen, wanted)._asdict(),
+            fid_train=fid.distance(fid.moments(fake), self._train_moments),
+            kid=kid.kid(fake, real, self._test_within),
+            precision=pr.precision(real, fake, radius=self._test_radius(pr.K)),
+            **density_coverage.density_coverage(
+                real, fake, radius=self._test_radius(density_coverage.K)
+            )._asdict(),
+            nearest=float(np.median(nearest.nearest(image, self._train.image))),
+        )
+
+    @cached_property
+    def _train_seen(self) -> features.Seen:
+        return features.see(self._weights, self._train.image)
+
+    @cached_property
+    def _test_seen(self) -> features.Seen:
+        return features.see(self._weights, self._test.image)
+
+    @cached_property
+    def _train_moments(self) -> fid.Moments:
+        return fid.moments(self._train_seen.feature)
+
+    @cached_property
+    def _test_moments(self) -> fid.Moments:
+        return fid.moments(self._test_seen.feature)
+
+    @cached_property
+    def _test_within(self) -> float:
+        return kid.within(self._test_seen.feature)
+
+    def _test_radius(self, k: int) -> np.ndarray:
+        if k not in self._radii:
+            self._radii[k] = neighbours.radii(self._test_seen.feature, k)
+        return self._radii[k]
+
+
+def reference(name: str, train: data.Dataset, test: data.Dataset) -> Reference | Triples:
+    """Return what a dataset's generated images are measured by.
+
+    Raises:
+        UserError: No network knows the dataset.
+    """
+    if train.spec.shape[2] == 3:
+        return Triples(features.load("mnist"), test)
+    return Reference(features.load(name), train, test)

@@ -1,0 +1,330 @@
+"""Metrics against hand-worked cases, closed forms and other people's implementations."""
+
+import itertools
+
+import jax.numpy as jnp
+import numpy as np
+import prdc
+import pytest
+import scipy.linalg
+from conftest import FIXTURE
+from sklearn.metrics.pairwise import polynomial_kernel
+from sklearn.neighbors import NearestNeighbors
+
+from jaxgan import data
+from jaxgan.config import ImageSpec
+from jaxgan.errors import UserError
+from jaxgan.metrics import features, labels, neighbours, table
+from jaxgan.metrics.density_coverage import density_coverage
+from jaxgan.metrics.fid import Moments, distance, fid, moments
+from jaxgan.metrics.kid import kid, within
+from jaxgan.metrics.modes import modes
+from jaxgan.metrics.nearest import nearest
+from jaxgan.metrics.precision_recall import precision_recall
+
+
+def some(seed: int, count: int, size: int = 16, scale: float = 1.0) -> np.ndarray:
+    """Features like those of a network: none below 0, many at it."""
+    normal = np.random.default_rng(seed).normal(size=(count, size))
+    return np.maximum(scale * normal, 0).astype(np.float32)
+
+
+def column(*values: float) -> np.ndarray:
+    return np.array(values, np.float32)[:, None]
+
+
+def split(name: str) -> data.Dataset:
+    image = data.read_idx(FIXTURE / f"{name}-images-idx3-ubyte.gz")[..., None]
+    label = data.read_idx(FIXTURE / f"{name}-labels-idx1-ubyte.gz").astype(np.int32)
+    return data.Dataset(ImageSpec((28, 28, 1), 10), image, label)
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[data.Dataset, data.Dataset]:
+    return split("train"), split("t10k")
+
+
+# Fréchet distance
+
+
+def test_fid_in_one_dimension_by_hand():
+    # Means 1 and 3, variances 2 and 8: (3 - 1)² + (√8 - √2)² = 4 + 2.
+    assert fid(column(0, 2), column(1, 5)) == pytest.approx(6, abs=1e-12)
+
+
+def test_fid_of_gaussians_with_the_same_axes():
+    # For covariances that commute it is |Δm|² + Σ (√u - √v)².
+    u, v = np.array([1.0, 4, 9, 0]), np.array([4.0, 4, 1, 1])
+    axes = scipy.linalg.qr(np.random.default_rng(0).normal(size=(4, 4)))[0]
+    one = Moments(np.zeros(4), (axes * u) @ axes.T)
+    two = Moments(np.array([0, 3.0, 4, 0]), (axes * v) @ axes.T)
+    assert distance(one, two) == pytest.approx(25 + 1 + 0 + 4 + 1, abs=1e-6)
+
+
+def test_fid_of_samples_approaches_that_of_their_gaussians():
+    normal = np.random.default_rng(0).normal(size=(2, 20_000, 4)).astype(np.float32)
+    assert fid(normal[0], 3 * normal[1] + 1) == pytest.approx(4 * 1 + 4 * 2**2, rel=0.02)
+
+
+def test_fid_agrees_with_scipy():
+    a, b = some(0, 700, 32), some(1, 300, 32, 1.5) @ some(2, 32, 32)
+    (m, c), (n, d) = ((x.astype(float).mean(0), np.cov(x.astype(float).T)) for x in (a, b))
+    expected = np.sum((m - n) ** 2) + np.trace(c + d - 2 * scipy.linalg.sqrtm(c @ d).real)
+    assert fid(a, b) == pytest.approx(expected, rel=1e-9)
+    assert fid(b, a) == pytest.approx(expected, rel=1e-9)
+
+
+def test_fid_of_a_set_against_itself_is_zero_even_with_dead_features():
+    feature = some(0, 300)
+    feature[:, 3:9] = 0
+    assert fid(feature, feature) < 1e-6
+    assert fid(feature, np.roll(feature, 7, 0)) < 1e-6
+
+
+def test_float64_stays_within_the_metrics():
+    assert moments(some(0, 9)).covariance.dtype == np.float64
+    assert jnp.ones(3).dtype == jnp.float32
+
+
+def test_one_feature_has_no_covariance():
+    with pytest.raises(ValueError, match="2 features or more, got 1"):
+        moments(some(0, 1))
+
+
+# Kernel distance
+
+
+def test_kid_by_hand():
+    # D = 1, k(x, y) = (xy + 1)³. a = 0, 1: k = 1. b = 1, 2: k = 27. Across: 1, 1, 8, 27.
+    assert kid(column(0, 1), column(1, 2)) == pytest.approx(1 + 27 - 2 * 37 / 4)
+
+
+def test_kid_agrees_with_scikit_learn():
+    a, b = some(0, 1203), some(1, 700, scale=1.1)  # more than two blocks, and a remainder
+    kernel = [polynomial_kernel(x.astype(float), y, 3) for x, y in ((a, a), (b, b), (a, b))]
+    own = [(k.sum() - np.trace(k)) / (len(k) * (len(k) - 1)) for k in kernel[:2]]
+    expected = own[0] + own[1] - 2 * kernel[2].mean()
+    assert kid(a, b) == pytest.approx(expected, rel=1e-9)
+    assert kid(a, b, within(b)) == kid(a, b)
+
+
+def test_kid_of_one_distribution_is_zero_on_average():
+    values = [kid(some(2 * i, 40), some(2 * i + 1, 60)) for i in range(40)]
+    assert abs(np.mean(values)) < 3 * np.std(values) / 40**0.5
+    assert min(values) < 0 < max(values)
+
+
+# Neighbours
+
+
+@pytest.mark.parametrize("offset", [0, 100])
+def test_radii_agree_with_scikit_learn(offset):
+    feature = some(0, 1203) + np.float32(offset)
+    tree = NearestNeighbors(algorithm="kd_tree").fit(feature.astype(float))
+    for k in (1, 3, 5):
+        expected = tree.kneighbors(n_neighbors=k)[0][:, -1]
+        np.testing.assert_allclose(neighbours.radii(feature, k), expected, rtol=1e-6)
+
+
+def test_equal_features_are_at_exactly_zero():
+    feature = np.tile(some(0, 30, 128, 50), (4, 1))
+    assert not neighbours.radii(feature, 3).any()
+    assert neighbours.radii(feature, 4).all()
+    assert not neighbours.reach(feature[:5], feature).any()
+
+
+def test_radii_need_neighbours():
+    with pytest.raises(ValueError, match="more than 3 features"):
+        neighbours.radii(some(0, 3), 3)
+
+
+def test_precision_recall_density_coverage_by_hand():
+    real, fake = column(0, 1, 3, 7), column(0.5, 5, 20, 21)
+    np.testing.assert_array_equal(neighbours.radii(real, 1), [1, 1, 2, 4])
+    # 0.5 is in the balls of 0 and 1; 5 in that of 7, and on the surface of that of 3.
+    np.testing.assert_array_equal(
+        neighbours.balls_over(fake, real, neighbours.radii(real, 1)), [2, 1, 0, 0]
+    )
+    # The fakes 0.5 and 5 have radii of 4.5 and so reach all that is real.
+    assert precision_recall(real, fake, 1) == (0.5, 1.0)
+    assert density_coverage(real, fake, 1) == (0.75, 0.75)
+
+
+@pytest.mark.parametrize("k", [3, 5])
+@pytest.mark.parametrize("repeats", [1, 10])
+@pytest.mark.parametrize("size", [4, 128])
+def test_precision_recall_density_coverage_agree_with_prdc(k, repeats, size):
+    real, fake = some(0, 700, size), np.tile(some(1, 600 // repeats, size, 0.9), (repeats, 1))
+    expected = prdc.compute_prdc(real, fake, k)
+    got = precision_recall(real, fake, k)._asdict() | density_coverage(real, fake, k)._asdict()
+    assert got == pytest.approx(expected, rel=1e-12)
+    radius = neighbours.radii(real, k)
+    assert density_coverage(real, fake, k, radius) == density_coverage(real, fake, k)
+
+
+def test_a_set_against_itself_is_perfect():
+    feature = some(0, 500)
+    assert precision_recall(feature, feature[::-1]) == (1, 1)
+    assert density_coverage(feature, feature[::-1]) == (1, 1)
+
+
+def test_repeating_a_few_keeps_precision_and_loses_recall():
+    real, few = some(0, 500), np.tile(some(1, 50), (10, 1))
+    precision, recall = precision_recall(real, few)
+    assert precision > 0.5 and recall == 0
+    assert density_coverage(real, few).coverage < density_coverage(real, some(1, 500)).coverage / 2
+
+
+# Labels and modes
+
+
+def test_agreement_is_a_share():
+    assert labels.agreement(np.array([1, 2, 3, 4]), np.array([1, 2, 0, 4])) == 0.75
+
+
+def test_histogram_by_hand():
+    label = np.array([0, 0, 1, 3], np.int32)
+    np.testing.assert_array_equal(labels.histogram(label, 5), [0.5, 0.25, 0, 0.25, 0])
+    # 1/2 log(5/2) + 2 · 1/4 log(5/4)
+    assert labels.histogram_kl(label, 5) == pytest.approx(0.5697172, abs=1e-7)
+
+
+def test_histogram_kl_at_its_ends():
+    assert labels.histogram_kl(np.arange(30) % 10, 10) == pytest.approx(0, abs=1e-15)
+    assert labels.histogram_kl(np.full(30, 7), 10) == pytest.approx(np.log(10))
+
+
+def test_modes_at_their_ends():
+    every = np.array(list(itertools.product(range(10), repeat=3)))
+    assert modes(every) == (1000, pytest.approx(0, abs=1e-12))
+    assert modes(np.tile([[1, 2, 3]], (50, 1))) == (1, pytest.approx(np.log(1000)))
+    # The order counts: 1, 2, 3 and 3, 2, 1 are two modes.
+    assert modes(np.array([[1, 2, 3], [3, 2, 1]])) == (2, pytest.approx(np.log(500)))
+
+
+def test_modes_of_a_uniform_generator():
+    # What 26,000 samples leave of the plug-in KL: 999 / 52,000 and a little, 0.0194 ± 0.0009.
+    drawn = np.random.default_rng(0).integers(0, 10, (26_000, 3))
+    count, kl = modes(drawn)
+    assert count == 1000 and kl == pytest.approx(0.0194, abs=0.003)
+
+
+# Nearest training image
+
+
+def test_nearest_by_hand():
+    black, white = np.zeros((1, 28, 28, 1), np.uint8), np.full((1, 28, 28, 1), 255, np.uint8)
+    dot = black.copy()
+    dot[0, 5, 5] = 51
+    np.testing.assert_allclose(nearest(white, black), [28])  # √784
+    np.testing.assert_allclose(nearest(dot, np.concatenate([white, black])), [0.2])
+
+
+@pytest.mark.parametrize("shape", [(28, 28, 1), (28, 28, 3)])
+def test_nearest_agrees_with_scikit_learn_to_the_last_digit(shape):
+    draw = np.random.default_rng(0)
+    image = draw.integers(0, 256, (301, *shape), np.uint8)
+    other = np.concatenate([draw.integers(0, 256, (99, *shape), np.uint8), image[:3]])
+    image[1:3] //= 128  # nearly black
+    flat = [x.reshape(len(x), -1).astype(float) for x in (image, other)]
+    expected = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(flat[1]).kneighbors(flat[0])
+    expected = np.sqrt(np.round(expected[0][:, 0] ** 2)) / 255
+    np.testing.assert_allclose(nearest(image, other), expected, rtol=2e-7)
+    assert nearest(image, other)[0] == 0
+
+
+def test_nearest_of_bright_images_is_exact():
+    # Their squares exceed what float32 counts without gaps; one step of one pixel is still seen.
+    other = np.random.default_rng(0).integers(200, 256, (5, 28, 28, 1), np.uint8)
+    image = other.copy()
+    image[1:, 0, 0] ^= 1
+    expected = np.array([0, 1, 1, 1, 1], np.float32) / 255
+    np.testing.assert_allclose(nearest(image, other), expected, rtol=1e-6)
+
+
+# The feature network
+
+
+def test_the_network_knows_digits_that_it_never_saw(digits):
+    feature, label = features.see(features.load("mnist"), digits[1].image)
+    assert feature.shape == (300, 128) and feature.dtype == np.float32
+    assert feature.min() == 0
+    assert label.dtype == np.int32
+    assert np.mean(label == digits[1].label) >= 0.99
+
+
+def test_features_do_not_depend_on_the_other_images(digits):
+    weights, image = features.load("mnist"), digits[0].image
+    whole, part = features.see(weights, image), features.see(weights, image[350:650])
+    np.testing.assert_allclose(whole.feature[350:650], part.feature, atol=1e-5)
+
+
+def test_damaged_weights_are_refused(tmp_path, monkeypatch):
+    content = bytearray((features._FOLDER / "mnist.npz").read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "mnist.npz").write_bytes(content)
+    monkeypatch.setattr(features, "_FOLDER", tmp_path)
+    with pytest.raises(UserError, match=r"mnist\.npz is damaged"):
+        features.load("mnist")
+
+
+def test_a_dataset_without_a_network_is_refused():
+    with pytest.raises(UserError, match=r"no feature network for nmist.*mnist"):
+        features.load("nmist")
+
+
+# Rows
+
+
+@pytest.fixture(scope="module")
+def reference(digits) -> table.Reference:
+    return table.Reference(features.load("mnist"), *digits)
+
+
+def test_a_row_holds_every_metric(reference, digits):
+    train, test = digits
+    image, wanted = train.image[:300], np.roll(train.label[:300], 1)
+    row = reference.measure(image, wanted)
+    weights = features.load("mnist")
+    (fake, seen), real = features.see(weights, image), features.see(weights, test.image).feature
+    assert row.fid == fid(fake, real)
+    assert row.fid_train == pytest.approx(fid(fake, features.see(weights, train.image).feature))
+    assert row.kid == kid(fake, real)
+    assert (row.precision, row.recall) == precision_recall(real, fake)
+    assert (row.density, row.coverage) == density_coverage(real, fake)
+    assert row.agreement == labels.agreement(wanted, seen)
+    assert row.histogram_kl == labels.histogram_kl(seen, 10)
+    assert row.nearest == 0
+    assert reference.measure(255 - image).agreement is None
+    assert reference.measure(255 - image).nearest == np.median(nearest(255 - image, train.image))
+
+
+def test_a_glance_is_part_of_a_row(reference, digits):
+    image, wanted = digits[0].image[:300], digits[0].label[:300]
+    row, glance = reference.measure(image, wanted), reference.glance(image, wanted)
+    assert glance._asdict().items() <= row._asdict().items()
+    assert reference.glance(image).agreement is None
+
+
+def test_real_images_are_looked_at_once(reference, digits, monkeypatch):
+    seen, looked = [], features.see
+    monkeypatch.setattr(
+        features, "see", lambda weights, image: seen.append(len(image)) or looked(weights, image)
+    )
+    fresh = table.Reference(features.load("mnist"), *digits)
+    fresh.glance(digits[0].image[:300])
+    assert sorted(seen) == [300, 300]  # no training image for a glance
+    fresh.measure(digits[0].image[:300])
+    fresh.measure(digits[0].image[:300])
+    assert sorted(seen) == [300, 300, 300, 300, 1000]
+
+
+def test_the_controls_behave(reference, monkeypatch):
+    monkeypatch.setattr(table, "_CONTROL", 300)
+    monkeypatch.setattr(table, "_REPEATED", 30)
+    train, test, few = reference.controls().values()
+    assert test.fid < 1e-6 and test[3:7] == (1, 1, 1, 1)
+    assert train.recall > 0.5 and few.recall == 0
+    assert train.fid < few.fid and train.fid_train < few.fid_train
+    assert train.nearest == few.nearest == 0 < test.nearest
+    assert min(row.agreement for row in (train, test, few)) > 0.97
