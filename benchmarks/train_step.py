@@ -21,12 +21,10 @@ if TYPE_CHECKING:
 
 _OURS = "jaxgan"
 _XLA_ALONE = "jaxgan without oneDNN"
-_SIMULTANEOUS = "jaxgan, simultaneous"
 # name: (function, arguments, environment)
 _SIDES = {
     _OURS: ("ours:start", {}, {}),
     _XLA_ALONE: ("ours:start", {"form": "gemm"}, {}),
-    _SIMULTANEOUS: ("ours:start", {"simultaneous": True}, {}),
     "plain Flax": ("plain_flax:start", {}, {}),
     "PyTorch eager": ("pytorch:start", {}, {}),
     "PyTorch compiled": ("pytorch:start", {"mode": "default"}, {}),
@@ -173,9 +171,7 @@ def _text(
         "Every side trains one network (benchmarks/dcgan.py) with the same layers, batch, float32 "
         "and Adam. A step draws images, updates the discriminator on real and drawn ones, then "
         "updates the generator against the new discriminator. The peers are written with care: one "
-        "pass over real and drawn images, no gradient that nobody needs, channels last. "
-        f'"{_SIMULTANEOUS}" updates both players from one pass of each, which is another '
-        "algorithm with less arithmetic; no ratio to it counts.\n",
+        "pass over real and drawn images, no gradient that nobody needs, channels last.\n",
         f"Each side has a process of its own. The processes take turns, about a second each, for "
         f"{options.rounds} rounds; while one works, the others wait. Times are medians of the "
         "rounds, ratios medians of each round's ratio. GFLOP/s count the products that the step "
@@ -205,11 +201,9 @@ def _table(batch: int, sides: dict[str, Timing]) -> str:
             missing.append(f"{name} was left out: {timing.missing}.\n")
             continue
         speed = gflop / timing.median
-        counted = name != _SIMULTANEOUS  # it has less to compute
         rows.append((
             name, f"{timing.median * 1e3:.1f}", f"{batch / timing.median:,.0f}",
-            f"{_ratio(sides[_OURS], timing):.2f}x" if counted else "-",
-            f"{speed:.0f}" if counted else "-", f"{speed / peak:.0%}" if counted else "-",
+            f"{_ratio(sides[_OURS], timing):.2f}x", f"{speed:.0f}", f"{speed / peak:.0%}",
             f"{timing.memory / 1e6:.0f}", f"{timing.first:.1f}",
         ))  # fmt: skip
     head = f"## Batch {batch}\n\nA step is {gflop:.2f} GFLOP; the peak was {peak:.0f} GFLOP/s.\n\n"
@@ -256,8 +250,7 @@ def _plot(timings: dict[int, dict[str, Timing]]) -> Figure:
             if name in sides and not sides[name].missing
         ]
         if points:
-            style = "--" if name == _SIMULTANEOUS else "-"
-            axes.plot(*zip(*points, strict=True), style, marker="o", label=name)
+            axes.plot(*zip(*points, strict=True), marker="o", label=name)
     axes.set(xscale="log", xlabel="batch", ylabel="images a second in training")
     axes.set_xticks(list(timings), list(map(str, timings)), minor=False)
     axes.minorticks_off()

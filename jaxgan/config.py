@@ -11,8 +11,8 @@ from jaxgan.errors import UserError
 
 # Settings that do not change what a run computes, but for rounding; a resumed run may change them.
 MAY_CHANGE = (
-    "epochs", "data_dir", "run_dir", "checkpoint_every", "report_every", "saved_model",
-    "convolution", "compilation_cache",
+    "epochs", "minutes", "data_dir", "run_dir", "checkpoint_every", "keep_checkpoints",
+    "report_every", "evaluate_every", "saved_model", "convolution", "compilation_cache",
 )  # fmt: skip
 
 
@@ -20,6 +20,7 @@ MAY_CHANGE = (
 BATCH_SIZES = (1, 64)
 # Bounds of what the C++ program reads.
 MOST_BATCH, MOST_LATENT, MOST_COUNT, MOST_THREADS = 4096, 65536, 1_000_000, 1024
+MOST_STEPS = 2**31 - 1  # what the state's counter holds
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,12 @@ class TrainConfig:
     epochs: int = 30
     """Passes over the training images to reach; a finished run continues when this grows."""
 
+    minutes: float | None = None
+    """End by the clock of training alone (minutes) instead of by --epochs. Compiling, samples,
+    evaluation and saving do not count."""
+
     dataset: str = "mnist"
-    """Dataset: mnist, fashion_mnist, kmnist or emnist/digits."""
+    """Dataset: mnist, fashion_mnist, kmnist, emnist/digits, or stacked_mnist without labels."""
 
     data_dir: str = "data"
     """Folder of prepared TFDS datasets (see: python -m jaxgan.data prepare --help)."""
@@ -81,16 +86,37 @@ class TrainConfig:
     width: int = 32
     """Channels of the widest feature maps of both players; deeper ones have 2x and 4x as many."""
 
+    loss: Literal["bce", "hinge", "rpgan"] = "bce"
+    """What the players minimise: binary cross-entropy, hinge, or relativistic pairing."""
+
+    r1: float = 0.1
+    """Weight of the penalty on D's gradients in real images (R1); 0 for none."""
+
+    r2: float = 0.1
+    """Weight of the penalty on D's gradients in generated images (R2); 0 for none."""
+
+    penalty_final: float = 1.0
+    """Share of both penalties' weights that is left after --anneal-images."""
+
     learning_rate: float = 4e-4
-    """Adam's step size for both players (per step)."""
+    """Adam's step size for both players (per step), at the start."""
+
+    learning_rate_final: float = 1.0
+    """Share of --learning-rate that is left after --anneal-images."""
 
     beta1: float = 0.5
     """Adam's decay of the first moment (per step; 0.5: Radford et al. 2016)."""
 
     beta2: float = 0.999
-    """Adam's decay of the second moment (per step)."""
+    """Adam's decay of the second moment (per step), at the start."""
 
-    ema_half_life: float = 40_000.0  # and at most 5 % of the images seen: Karras et al. 2020
+    beta2_final: float | None = None
+    """Adam's decay of the second moment after --anneal-images; as at the start if not given."""
+
+    anneal_images: float = 4e6
+    """Images over which learning rate, penalties and Adam's decay reach their final values."""
+
+    ema_half_life: float = 500_000.0  # and at most 5 % of the images seen: Karras et al. 2020
     """Half-life of the generator's weight average, in images; shorter while a run is young."""
 
     convolution: Literal["auto", "onednn", "gemm", "xla"] = "auto"
@@ -102,6 +128,13 @@ class TrainConfig:
     checkpoint_every: int = 10
     """Epochs between checkpoints; the last step is always saved."""
 
+    keep_checkpoints: int = 3
+    """Checkpoints to keep: so many of the newest, and the best by FID beside them."""
+
+    evaluate_every: int = 5
+    """Epochs between evaluations on a few thousand images, which also stand at a run's end and
+    before each checkpoint; 0 for none."""
+
     report_every: int = 100
     """Steps between lines in metrics.jsonl."""
 
@@ -110,18 +143,24 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "train_images", "latent_size", "width",
-                     "checkpoint_every", "report_every"):  # fmt: skip
+                     "checkpoint_every", "keep_checkpoints", "report_every"):  # fmt: skip
             value = getattr(self, name)
             _require(self, name, value is None or value >= 1, "at least 1")
+        clock = self.minutes is None or 0 < self.minutes < math.inf
+        _require(self, "minutes", clock, "a number above 0")
+        _require(self, "evaluate_every", self.evaluate_every >= 0, "at least 0")
         fits = self.latent_size <= MOST_LATENT
         _require(self, "latent_size", fits, f"at most {MOST_LATENT}")
         for name in ("data_dir", "run_dir"):
             _require(self, name, getattr(self, name) != "", "the name of a folder")
         _require(self, "seed", 0 <= self.seed < 2**32, "a whole number from 0 to 4294967295")
-        _require(self, "learning_rate", 0 < self.learning_rate < math.inf, "a number above 0")
-        _require(self, "ema_half_life", 0 < self.ema_half_life < math.inf, "a number above 0")
-        for name in ("beta1", "beta2"):
-            _require(self, name, 0 <= getattr(self, name) < 1, "a number from 0 to below 1")
+        for name in ("learning_rate", "learning_rate_final", "anneal_images", "ema_half_life"):
+            _require(self, name, 0 < getattr(self, name) < math.inf, "a number above 0")
+        for name in ("r1", "r2", "penalty_final"):
+            _require(self, name, 0 <= getattr(self, name) < math.inf, "a number of at least 0")
+        for name in ("beta1", "beta2", "beta2_final"):
+            value = getattr(self, name)
+            _require(self, name, value is None or 0 <= value < 1, "a number from 0 to below 1")
 
 
 def _require(config: object, name: str, holds: bool, expected: str) -> None:

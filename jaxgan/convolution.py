@@ -145,6 +145,59 @@ def layer(
     return jax.nn.leaky_relu(apply(x, kernel, stride, form) + bias, slope)
 
 
+def gate(x: jax.Array, around: jax.Array, slope: float) -> jax.Array:
+    """Return x times the slope that leaky ReLU has at its results ``around``."""
+    return jnp.where(around >= 0, x, slope * x)
+
+
+def piece(
+    x: jax.Array, kernel: jax.Array, bias: jax.Array, share: jax.Array, around: jax.Array,
+    stride: int, slope: float, form: str,
+) -> jax.Array:  # fmt: skip
+    """Return the linear piece of a layer of ``convolve`` that it is around some of its results.
+
+    gate(convolve(x, kernel) + share * bias): the layer itself, were every unit to stay on the side
+    of 0 that it is on ``around`` that result. Linear in (x, share).
+
+    Args:
+        x: [B, s*h, s*w, C].
+        kernel: [k, k, C, D].
+        bias: [D].
+        share: How much of the bias each image takes, [B].
+        around: Result of the layer, [B, h, w, D].
+        stride: s.
+        slope: Of leaky ReLU.
+        form: Form of the family.
+    """
+    if form == "onednn":
+        return _piece(
+            x, kernel, bias, share, around, native.Layer(False, len(kernel), stride, slope)
+        )
+    return gate(
+        convolve(x, kernel, stride, form) + share[:, None, None, None] * bias, around, slope
+    )
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(5,))
+def _piece(x, kernel, bias, share, around, what):
+    sum_ = convolve(x, kernel, what.stride, "onednn") + share[:, None, None, None] * bias
+    return gate(sum_, around, what.slope)
+
+
+def _piece_forward(x, kernel, bias, share, around, what):
+    return _piece(x, kernel, bias, share, around, what), (x, kernel, share, around)
+
+
+def _piece_backward(what, saved, gradient):
+    x, kernel, share, around = saved
+    d_x, d_kernel, _ = native.layer_gradient(x, kernel, around, gradient, what)
+    d_bias = share @ jnp.sum(gate(gradient, around, what.slope), (1, 2))
+    return d_x, d_kernel, d_bias, None, None
+
+
+_piece.defvjp(_piece_forward, _piece_backward)
+
+
 # A layer as one call of oneDNN, and its gradients as another, so that what lies between the sums
 # stays in a core's cache. Only the gradients' own derivatives are taken step by step.
 @partial(jax.custom_vjp, nondiff_argnums=(3,))

@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import convolution
+from jaxgan import convolution, schedules
 from jaxgan.config import ImageSpec, TrainConfig
-from jaxgan.losses import discriminator_loss, generator_loss
+from jaxgan.lessons import Lesson, in_turn, penalised
+from jaxgan.losses import OBJECTIVES
 from jaxgan.models import players as default_players
 
 Params = Any
@@ -54,12 +55,13 @@ class Batch(NamedTuple):
 
 
 class Metrics(NamedTuple):
-    """What a step measured, float32 scalars on the device."""
+    """What a step measured, float32 scalars on the device; the penalty is part of no loss."""
 
     discriminator_loss: jax.Array
     generator_loss: jax.Array
     real_logit: jax.Array
     fake_logit: jax.Array
+    penalty: jax.Array
 
 
 class GAN(NamedTuple):
@@ -84,15 +86,6 @@ def normalize(image: jax.Array) -> jax.Array:
     return image.astype(jnp.float32) / 127.5 - 1.0
 
 
-def average_decay(step: jax.Array, batch_size: int, half_life: float) -> jax.Array:
-    """Return the decay of the weight average at a step.
-
-    0.5 ** (batch / min(half_life, 0.05 * images seen)): Karras et al. 2020, StyleGAN2's code.
-    """
-    seen = (step + 1).astype(jnp.float32) * batch_size
-    return 0.5 ** (batch_size / jnp.minimum(half_life, 0.05 * seen))
-
-
 def steps_per_call() -> int:
     """Return how many steps are best taken in one call on JAX's default backend.
 
@@ -110,8 +103,9 @@ def make_gan(
 ) -> GAN:
     """Return the functions of the GAN that some settings describe.
 
-    A step updates D on half real and half generated images, then G against the new D on the same
-    generated images. Its randomness is a function of (seed, step), so a state is all it needs.
+    A step shows D as many generated images as real ones, and G learns from the same generated
+    images (see ``lessons``). Its randomness is a function of (seed, step), so a state is all
+    it needs.
 
     Args:
         config: Settings of the run.
@@ -123,13 +117,10 @@ def make_gan(
         UserError: The form cannot be had here.
     """
     generator, discriminator = players(spec, config.width, convolution.choose_form(form))
-    adam = optax.adam(config.learning_rate, config.beta1, config.beta2)
+    objective = OBJECTIVES[config.loss]
     # Keys of their own, so that no sample (see latents.py) repeats a latent of training.
     key = jax.random.fold_in(jax.random.key(config.seed), _TRAINING)
     init_key, step_key = jax.random.split(key)
-
-    def judge(params: Params, image: jax.Array, label: jax.Array | None) -> jax.Array:
-        return discriminator.apply({"params": params}, image, label)
 
     def draw(params: Params, latent: jax.Array, label: jax.Array | None) -> jax.Array:
         return generator.apply({"params": params}, latent, label)
@@ -143,36 +134,45 @@ def make_gan(
             discriminator.init(for_discriminator, image, label)["params"],
         )
         average = jax.tree.map(jnp.copy, params.generator)
+        adam = optax.scale_by_adam()
         return State(params, Pair(*map(adam.init, params)), average, jnp.int32(0))
+
+    def update(gradient: Params, optimizer: Any, params: Params, seen: jax.Array):
+        adam = optax.scale_by_adam(config.beta1, schedules.beta2(config, seen))
+        updates, optimizer = adam.update(gradient, optimizer)
+        rate = schedules.learning_rate(config, seen)
+        return optax.apply_updates(params, optax.tree.scale(-rate, updates)), optimizer
+
+    def teach(params: Params, real: jax.Array, fake: jax.Array, label, seen) -> Lesson:
+        if not (config.r1 or config.r2):
+            return in_turn(discriminator, objective, params, real, fake, label)
+        weights = schedules.penalties(config, seen)
+        return penalised(discriminator, objective, params, real, fake, label, weights)
 
     def step(state: State, batch: Batch) -> tuple[State, Metrics]:
         (g_params, d_params), label = state.params, batch.label
         size = label.shape[0]
+        seen = (state.step + 1).astype(jnp.float32) * size
         latent = jax.random.normal(
             jax.random.fold_in(step_key, state.step), (size, config.latent_size)
         )
         fake, pull_back = jax.vjp(lambda params: draw(params, latent, label), g_params)
 
-        def d_objective(params: Params) -> tuple[jax.Array, Pair]:
-            images = jnp.concatenate([normalize(batch.image), fake])
-            real_logit, fake_logit = jnp.split(judge(params, images, jnp.tile(label, 2)), 2)
-            return discriminator_loss(real_logit, fake_logit), (real_logit, fake_logit)
-
-        (d_loss, logits), d_gradient = jax.value_and_grad(d_objective, has_aux=True)(d_params)
-        d_params, d_optimizer = _update(adam, d_gradient, state.optimizer.discriminator, d_params)
-
-        g_loss, image_gradient = jax.value_and_grad(
-            lambda image: generator_loss(judge(d_params, image, label))
-        )(fake)
+        lesson = teach(d_params, normalize(batch.image), fake, label, seen)
+        d_params, d_optimizer = update(
+            lesson.gradient, state.optimizer.discriminator, d_params, seen
+        )
+        g_loss, image_gradient = lesson.for_generator(d_params)
         (g_gradient,) = pull_back(image_gradient)
-        g_params, g_optimizer = _update(adam, g_gradient, state.optimizer.generator, g_params)
+        g_params, g_optimizer = update(g_gradient, state.optimizer.generator, g_params, seen)
 
-        decay = average_decay(state.step, size, config.ema_half_life)
+        decay = schedules.average_decay(config, seen, size)
         average = optax.incremental_update(g_params, state.average, 1.0 - decay)
         state = State(
             Pair(g_params, d_params), Pair(g_optimizer, d_optimizer), average, state.step + 1
         )
-        return state, Metrics(d_loss, g_loss, *map(jnp.mean, logits))
+        logits = map(jnp.mean, lesson.logits)
+        return state, Metrics(lesson.loss, g_loss, *logits, lesson.penalty)
 
     def steps(state: State, batches: Batch) -> tuple[State, Metrics]:
         if len(batches.label) > 1:
@@ -182,8 +182,3 @@ def make_gan(
 
     one, several = (jax.jit(function, donate_argnums=0) for function in (step, steps))
     return GAN(jax.jit(init), one, several, jax.jit(draw))
-
-
-def _update(adam: optax.GradientTransformation, gradient: Params, optimizer: Any, params: Params):
-    updates, optimizer = adam.update(gradient, optimizer, params)
-    return optax.apply_updates(params, updates), optimizer

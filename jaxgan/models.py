@@ -15,6 +15,7 @@ from jaxgan.config import ImageSpec
 
 KERNEL, STRIDE = 4, 2
 SLOPE = 0.2  # of leaky ReLU, Radford et al. 2016
+RESULTS = "results"  # collection of what leaky layers gave
 
 
 def halvings(height: int, width: int) -> int:
@@ -48,8 +49,11 @@ class Scaled(nn.Module):
     leaky: bool = True
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Return y [B, h/2, w/2, features] of x [B, h, w, C], or y [B, 2h, 2w, features]."""
+    def __call__(self, x: jax.Array, share: jax.Array | None = None) -> jax.Array:
+        """Return y [B, h/2, w/2, features] of x [B, h, w, C], or y [B, 2h, 2w, features].
+
+        With a share, see ``Discriminator``.
+        """
         inputs, outputs = x.shape[-1], self.features
         # Each output of a convolution sums k*k*inputs products, of a transposed one a quarter.
         if self.doubles:
@@ -60,8 +64,12 @@ class Scaled(nn.Module):
             "kernel", nn.initializers.normal(fan_in**-0.5), (KERNEL, KERNEL, *shape)
         )
         bias = self.param("bias", nn.initializers.zeros_init(), (outputs,))
+        if share is not None:
+            around = self.get_variable(RESULTS, "result")
+            return convolution.piece(x, kernel, bias, share, around, STRIDE, SLOPE, self.form)
         if self.leaky:
-            return convolution.layer(x, kernel, bias, self.doubles, STRIDE, SLOPE, self.form)
+            y = convolution.layer(x, kernel, bias, self.doubles, STRIDE, SLOPE, self.form)
+            return _keep(self, y)
         apply = convolution.input_gradient if self.doubles else convolution.convolve
         return apply(x, kernel, STRIDE, self.form) + bias
 
@@ -113,25 +121,63 @@ class Discriminator(nn.Module):
     form: str
 
     @nn.compact
-    def __call__(self, image: jax.Array, label: jax.Array | None = None) -> jax.Array:
+    def __call__(
+        self, image: jax.Array, label: jax.Array | None = None, share: jax.Array | None = None
+    ) -> jax.Array:
         """Judge images.
 
+        Leaky ReLU being linear on either side of 0, so is the whole network around an image. The
+        results of its layers, which tell the sides, are kept in the collection ``RESULTS`` where
+        that is mutable. Given them and a share, the network's linear piece is taken instead: at
+        ``image``, with biases times the share. With share 1 at the same image it is the network.
+
         Args:
-            image: float32 [B, H, W, C] in [-1, 1].
+            image: float32 [B, H, W, C] in [-1, 1]; of any size with a share.
             label: Classes int32 [B]; None for a plain GAN.
+            share: float32 [B], or None for the network itself.
 
         Returns:
             Logits float32 [B]: log-odds that the image is real.
         """
         x = image
         for level in range(1, halvings(*self.spec.shape[:2]) + 1):
-            x = Scaled(channels(self.width, level), False, self.form, name=f"down_{level}")(x)
-        x = x.reshape(x.shape[0], -1)
-        x = nn.leaky_relu(nn.Dense(4 * self.width, name="hidden")(x), SLOPE)
-        logits = nn.Dense(max(self.spec.classes, 1), name="logits")(x)  # [B, classes]
+            down = Scaled(channels(self.width, level), False, self.form, name=f"down_{level}")
+            x = down(x, share)
+        x = Linear(4 * self.width, leaky=True, name="hidden")(x.reshape(len(x), -1), share)
+        logits = Linear(max(self.spec.classes, 1), name="logits")(x, share)  # [B, classes]
         if self.spec.classes:
             return jnp.sum(logits * jax.nn.one_hot(label, self.spec.classes), -1)
         return logits[:, 0]
+
+
+class Linear(nn.Module):
+    """A dense layer with bias, its leaky ReLU if wanted, and its linear piece.
+
+    Attributes:
+        features: Numbers in its result.
+        leaky: Whether leaky ReLU follows.
+    """
+
+    features: int
+    leaky: bool = False
+
+    @nn.compact
+    def __call__(self, x: jax.Array, share: jax.Array | None = None) -> jax.Array:
+        """Return y [B, features] of x [B, inputs]; with a share, see ``Discriminator``."""
+        shape = (x.shape[-1], self.features)
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
+        bias = self.param("bias", nn.initializers.zeros_init(), shape[1:])
+        y = x @ kernel + (bias if share is None else share[:, None] * bias)
+        if not self.leaky:
+            return y
+        if share is None:
+            return _keep(self, nn.leaky_relu(y, SLOPE))
+        return convolution.gate(y, self.get_variable(RESULTS, "result"), SLOPE)
+
+
+def _keep(layer: nn.Module, result: jax.Array) -> jax.Array:
+    layer.sow(RESULTS, "result", result, reduce_fn=lambda _, new: new, init_fn=lambda: None)
+    return result
 
 
 class ClassTable(nn.Module):

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-PURE = {"gan", "models", "losses", "convolution"}  # no I/O, no clock, no printing
+PURE = {"gan", "lessons", "schedules", "models", "losses", "convolution"}  # no I/O, no clock
 ACCELERATOR = {"native"}  # what convolution calls where it is built
 EDGES = {"data", "checkpoint", "images", "progress", "tflite", "files", "tf", "runtime"}
-SHELLS = {"training", "export", "generate", "inspect", "cli"}
+MEASURES = {"metrics"}  # of images; a package with a file a metric
+SHELLS = {"training", "samples", "judge", "export", "generate", "evaluate", "inspect", "cli"}
 FOUNDATION = {"config", "errors"}
 ONLY_USER = {
     "tensorflow_datasets": {"data"},
@@ -47,7 +48,7 @@ def ours(name: str) -> set[str]:
 
 
 def test_every_module_has_its_room():
-    assert set(MODULES) == PURE | ACCELERATOR | EDGES | SHELLS | FOUNDATION | {"latents"}
+    assert set(MODULES) == PURE | ACCELERATOR | MEASURES | EDGES | SHELLS | FOUNDATION | {"latents"}
 
 
 @pytest.mark.parametrize("name", sorted(PURE))

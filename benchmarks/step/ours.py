@@ -8,24 +8,16 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from benchmarks import dcgan
 from jaxgan import runtime
 from jaxgan.config import ImageSpec, TrainConfig
-from jaxgan.convolution import choose_form
 from jaxgan.gan import (
     GAN,
     Batch,
-    Metrics,
-    Pair,
-    State,
-    average_decay,
     make_gan,
-    normalize,
     steps_per_call,
 )
-from jaxgan.losses import discriminator_loss, generator_loss
 from jaxgan.models import Scaled, step_bytes
 
 _SPEC = ImageSpec((28, 28, 1), 0)
@@ -72,23 +64,22 @@ def config(batch: int) -> TrainConfig:
         learning_rate=dcgan.LEARNING_RATE,
         beta1=dcgan.BETA1,
         beta2=dcgan.BETA2,
+        learning_rate_final=1.0,
+        r1=0.0,
+        r2=0.0,
     )
 
 
-def start(batch: int, form: str = "auto", simultaneous: bool = False) -> Callable[[int], None]:
+def start(batch: int, form: str = "auto") -> Callable[[int], None]:
     """Return a trainer.
 
     Args:
         batch: Real images a step.
         form: Form of the convolution family.
-        simultaneous: Update both players from one pass of each, which is another algorithm.
     """
     runtime.keep_memory(step_bytes(_SPEC, dcgan.NARROW, batch))
     gan = make_gan(config(batch), _SPEC, form, players)
     real = Batch(dcgan.images(batch), np.zeros(batch, np.int32))
-    if simultaneous:
-        step = _simultaneous(config(batch), choose_form(form))
-        gan = gan._replace(step=step, steps=_scanned(step))
     return _runner(gan, real)
 
 
@@ -124,52 +115,3 @@ def _runner(gan: GAN, real: Batch) -> Callable[[int], None]:
         jax.block_until_ready((state, metrics))
 
     return run
-
-
-def _simultaneous(settings: TrainConfig, form: str) -> Callable:
-    """Return a step in which G learns from the same pass of D that D learns from.
-
-    D treats each image by itself, so the gradient of G's loss in an image is that of D's loss
-    there, scaled by what the two losses ask of its logit: -exp(-logit).
-    """
-    generator, discriminator = players(_SPEC, 0, form)
-    adam = optax.adam(dcgan.LEARNING_RATE, dcgan.BETA1, dcgan.BETA2)
-
-    def update(gradient, optimizer, params):
-        updates, optimizer = adam.update(gradient, optimizer, params)
-        return optax.apply_updates(params, updates), optimizer
-
-    def step(state: State, batch: Batch) -> tuple[State, Metrics]:
-        g_params, d_params = state.params
-        size = len(batch.image)
-        key = jax.random.fold_in(jax.random.key(0), state.step)
-        latent = jax.random.normal(key, (size, dcgan.LATENT))
-        fake, pull_back = jax.vjp(
-            lambda params: generator.apply({"params": params}, latent), g_params
-        )
-
-        def d_objective(params, fake):
-            images = jnp.concatenate([normalize(batch.image), fake])
-            logits = jnp.split(discriminator.apply({"params": params}, images), 2)
-            return discriminator_loss(*logits), logits
-
-        (d_loss, logits), gradients = jax.value_and_grad(d_objective, (0, 1), has_aux=True)(
-            d_params, fake
-        )
-        d_gradient, image_gradient = gradients
-        scale = -jnp.exp(jnp.clip(-logits[1], -30, 30))
-        (g_gradient,) = pull_back(image_gradient * scale[:, None, None, None])
-        d_params, d_optimizer = update(d_gradient, state.optimizer.discriminator, d_params)
-        g_params, g_optimizer = update(g_gradient, state.optimizer.generator, g_params)
-        decay = average_decay(state.step, size, settings.ema_half_life)
-        average = optax.incremental_update(g_params, state.average, 1.0 - decay)
-        state = State(
-            Pair(g_params, d_params), Pair(g_optimizer, d_optimizer), average, state.step + 1
-        )
-        return state, Metrics(d_loss, generator_loss(logits[1]), *map(jnp.mean, logits))
-
-    return jax.jit(step, donate_argnums=0)
-
-
-def _scanned(step: Callable) -> Callable:
-    return jax.jit(lambda state, batches: jax.lax.scan(step, state, batches), donate_argnums=0)
