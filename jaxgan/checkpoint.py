@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from orbax.checkpoint import checkpoint_managers as policies
 
 from jaxgan import __version__, progress
 from jaxgan.config import ImageSpec, TrainConfig
@@ -29,6 +30,7 @@ from jaxgan.gan import State
 _FOLDER = "state"  # in the run directory, a folder a step
 _SEALS = "checksums"  # a file a step
 _CONFIG = "config.json"
+_SCORE = "score"  # Orbax's name of a checkpoint's score
 
 
 def _ignore_orphans(unraisable: Any) -> None:
@@ -57,14 +59,30 @@ class Saved(NamedTuple):
 class Store:
     """The checkpoints of one run directory, for one process at a time.
 
+    Of all that are saved, the newest few are kept, and the one with the lowest score.
     Use as a context: leaving it waits for the disk.
     """
 
-    def __init__(self, run_dir: Path) -> None:
-        """Open a run directory, made if it is missing; ``UserError`` if another trains in it."""
+    def __init__(self, run_dir: Path, keep: int) -> None:
+        """Open a run directory, made if it is missing; ``UserError`` if another trains in it.
+
+        Args:
+            run_dir: The run directory.
+            keep: How many of the newest checkpoints are kept.
+        """
         self._run_dir = run_dir
         self._lock = lock(run_dir)
-        options = ocp.CheckpointManagerOptions(create=True, cleanup_tmp_directories=True)
+        best = policies.BestN(
+            get_metric_fn=lambda scores: scores[_SCORE],
+            reverse=True,
+            n=1,
+            keep_checkpoints_without_metrics=False,
+        )
+        options = ocp.CheckpointManagerOptions(
+            create=True,
+            cleanup_tmp_directories=True,
+            preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(keep), best]),
+        )
         self._manager = ocp.CheckpointManager((run_dir / _FOLDER).absolute(), options=options)
         self._unsealed: int | None = None
 
@@ -79,8 +97,12 @@ class Store:
                 self._manager.close()
             self._lock.close()
 
-    def save(self, state: State) -> None:
+    def save(self, state: State, score: float | None = None) -> None:
         """Write a state under its step, in the background. A step already there is left alone.
+
+        Args:
+            state: The state.
+            score: What says how good its images are, lower is better; None if nobody looked.
 
         Raises:
             OutputError: This checkpoint, or the one before it, cannot be written.
@@ -90,7 +112,11 @@ class Store:
         if step not in self._manager.all_steps():
             _seal_file(self._run_dir, step).unlink(missing_ok=True)
             with self._writing():
-                self._manager.save(step, args=ocp.args.StandardSave(state))
+                self._manager.save(
+                    step,
+                    args=ocp.args.StandardSave(state),
+                    metrics=None if score is None else {_SCORE: score},
+                )
             self._unsealed = step
 
     def settle(self, wait: bool = True) -> None:
@@ -105,6 +131,13 @@ class Store:
             self._manager.wait_until_finished()
         self._seal(self._unsealed)
         self._unsealed = None
+        self._unseal_dropped()
+
+    def _unseal_dropped(self) -> None:
+        kept = {entry.step for entry in saved(self._run_dir)}
+        for seal in (self._run_dir / _SEALS).glob("*.json"):
+            if seal.stem.isdigit() and int(seal.stem) not in kept:
+                seal.unlink()
 
     def _seal(self, step: int) -> None:
         content = json.dumps(_checksums(_step_dir(self._run_dir, step)), indent=2)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -60,39 +61,71 @@ class GenerateConfig:
             raise UserError(f"--out: expected one number pattern such as %04d, got {self.out!r}")
 
 
+class Model(NamedTuple):
+    """A generator to draw with, wherever it came from.
+
+    Attributes:
+        draw: (latents float32 [N, Z], labels int32 [N] or None) → images float32 [N, H, W, C] in
+            [-1, 1], NumPy arrays.
+        latent_size: Z.
+        image_shape: H, W and C.
+        classes: Number of classes; 0 for a plain GAN.
+        dataset: Name of the dataset that it was trained on; "" where a file does not tell.
+    """
+
+    draw: Draw
+    latent_size: int
+    image_shape: tuple[int, ...]
+    classes: int
+    dataset: str
+
+    def images(self, seed: int, indices: np.ndarray, label: np.ndarray | None) -> np.ndarray:
+        """Return a seed's images of some indices, uint8 [N, H, W, C]."""
+        from jaxgan import images, latents
+
+        latent = np.asarray(latents.latents(seed, indices, self.latent_size))
+        return images.to_uint8(self.draw(latent, label))
+
+
 def main(config: GenerateConfig) -> None:
     """Draw as the options say."""
     from jaxgan import images, latents  # after parsing: --help and Ctrl-C answer at once
 
-    draw, latent_size, shape, classes = _open(config)
+    model = open_model(config.model, config.threads)
     if "%" not in config.out:
-        images.check_grid(shape, config.count, min(config.columns, config.count))
+        images.check_grid(model.image_shape, config.count, min(config.columns, config.count))
     indices = np.arange(config.count)
-    label = latents.cycle(latents.parse_labels(config.label, classes), indices)
-    latent = np.asarray(latents.latents(config.seed, indices, latent_size))
-    drawn = images.to_uint8(draw(latent, label))
+    label = latents.cycle(latents.parse_labels(config.label, model.classes), indices)
+    drawn = model.images(config.seed, indices, label)
     for path, picture in _files(config, drawn):
         images.write_png(path, picture)
     progress.say(f"{config.out}: {config.count} images")
 
 
-def _open(config: GenerateConfig) -> tuple[Draw, int, tuple[int, ...], int]:
-    """Return a function that draws, the latent size, image shape and class count of the model."""
-    if not config.model.is_dir():
+def open_model(path: Path, threads: int = 1) -> Model:
+    """Return the generator in a .tflite file, or that of a run directory's newest checkpoint.
+
+    Raises:
+        ModelError: The file is no generator.
+        UserError: The directory holds no run.
+    """
+    if not path.is_dir():
         from jaxgan import tflite
 
-        generator = tflite.Generator.read(config.model, config.threads)
-        return generator.draw, generator.latent_size, generator.image_shape, generator.classes
+        file = tflite.Generator.read(path, threads)
+        dataset = file.metadata.get("dataset", "")
+        return Model(file.draw, file.latent_size, file.image_shape, file.classes, dataset)
     from jaxgan import export
     from jaxgan.gan import make_gan
 
-    source = export.from_run(config.model)
+    source = export.from_run(path)
     sample = make_gan(source.config, source.spec).sample
 
     def draw(latent: np.ndarray, label: np.ndarray | None) -> np.ndarray:
         return np.asarray(sample(source.params, latent, label))
 
-    return draw, source.config.latent_size, source.spec.shape, source.spec.classes
+    config, spec = source.config, source.spec
+    return Model(draw, config.latent_size, spec.shape, spec.classes, config.dataset)
 
 
 def _files(config: GenerateConfig, drawn: np.ndarray):

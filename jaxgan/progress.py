@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import math
 import os
 import sys
 import tempfile
@@ -117,8 +118,20 @@ def read_log(path: Path) -> list[dict[str, float]]:
 class Display:
     """Training as it goes: a live bar on a terminal, plain lines anywhere else."""
 
-    def __init__(self, step: int, steps: int, steps_per_epoch: int) -> None:
-        self._steps_per_epoch, self._steps, self._first = steps_per_epoch, steps, step
+    def __init__(
+        self, step: int, steps: int, steps_per_epoch: int, minutes: float | None = None
+    ) -> None:
+        """Show a run that goes on after a step.
+
+        Args:
+            step: Steps taken before.
+            steps: The last step.
+            steps_per_epoch: Steps of an epoch.
+            minutes: End of the run on the training clock, which then is what the bar shows.
+        """
+        self._steps_per_epoch, self._steps = steps_per_epoch, steps
+        self._seconds = minutes and 60 * minutes
+        self._first = self._done = 0.0 if minutes else step
         self._started: float | None = None
         self._said = time.monotonic()
         self._live = _out.is_terminal
@@ -131,7 +144,11 @@ class Display:
             disable=not self._live,
         )
         self._task = self._bar.add_task(
-            "", total=steps, completed=step, epoch=self._epoch(step + 1), numbers="compiling"
+            "",
+            total=self._seconds or steps,
+            completed=self._done,
+            epoch=self._epoch(step + 1),
+            numbers="compiling",
         )
 
     def __enter__(self) -> Display:
@@ -142,14 +159,19 @@ class Display:
         self._bar.stop()
 
     def _epoch(self, step: int) -> str:
-        return f"{-(-step // self._steps_per_epoch)}/{self._steps // self._steps_per_epoch}"
+        current = f"{-(-step // self._steps_per_epoch)}"
+        return current if self._seconds else f"{current}/{self._steps // self._steps_per_epoch}"
 
-    def advance(self, step: int) -> None:
-        """Move the bar to a step. The clock starts at the first, which was compiled before it."""
+    def advance(self, step: int, seconds: float) -> None:
+        """Move the bar to a step, or to seconds of training where these end the run.
+
+        The clock of the time left starts at the first step, which was compiled before it.
+        """
+        self._done = seconds if self._seconds else step
         if self._started is None:
-            self._started, self._first = time.monotonic(), step
+            self._started, self._first = time.monotonic(), self._done
             self._bar.update(self._task, numbers="")
-        self._bar.update(self._task, completed=step, epoch=self._epoch(step))
+        self._bar.update(self._task, completed=self._done, epoch=self._epoch(step))
 
     def report(self, line: Mapping[str, float]) -> None:
         """Show a report; as plain lines, at the end of an epoch and every ten seconds."""
@@ -162,10 +184,19 @@ class Display:
         now, ended = time.monotonic(), step % self._steps_per_epoch == 0
         if not self._live and (ended or now - self._said >= 10):
             self._said = now
-            left = duration(
-                (now - self._started) / max(step - self._first, 1) * (self._steps - step)
-            )
-            say(f"epoch {self._epoch(step)}  step {step}/{self._steps}  {numbers}  {left} left")
+            place = f"step {step}" if self._seconds else f"step {step}/{self._steps}"
+            say(f"epoch {self._epoch(step)}  {place}  {numbers}  {self._left(now)} left")
+
+    def _left(self, now: float) -> str:
+        rate = (now - self._started) / max(self._done - self._first, 1e-9)
+        return duration(max(rate * ((self._seconds or self._steps) - self._done), 0.0))
+
+    def tell(self, quality: Mapping[str, float], collapse: str | None) -> None:
+        """Print what a judge says as a line, with a warning where the generator has collapsed."""
+        numbers = "  ".join(
+            f"{name.replace('_', ' ')} {value:.3g}" for name, value in quality.items()
+        )
+        say(f"  {numbers}" + (f"  WARNING: {collapse}" if collapse else ""))
 
 
 def duration(seconds: float) -> str:
@@ -176,28 +207,35 @@ def duration(seconds: float) -> str:
     return f"{minutes}m{rest:02d}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02d}m"
 
 
-def plot_losses(path: Path, reports: list[dict[str, float]]) -> None:
-    """Write the final graph of a run: both losses and both mean logits against the step."""
+def plot(path: Path, reports: list[dict[str, float]]) -> None:
+    """Write the final graph of a run: losses, mean logits and, where it was judged, quality."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    steps = [report["step"] for report in reports]
-    figure, (losses, logits) = pyplot.subplots(2, 1, figsize=(8, 6), sharex=True)
-    for axes, names, label in (
-        (losses, ("discriminator_loss", "generator_loss"), "loss (nats)"),
-        (logits, ("real_logit", "fake_logit"), "mean logit (nats)"),
-    ):
-        for name in names:
-            values = [report[name] for report in reports]
-            axes.plot(steps, values, label=name.replace("_", " "), linewidth=0.8)
-        axes.set_ylabel(label)
-        axes.grid(alpha=0.3)
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
-    logits.set_xlabel("step")
+    steps = [report for report in reports if "discriminator_loss" in report]
+    looks = [report for report in reports if "discriminator_loss" not in report]
+    panels = 2 + bool(looks)
+    figure, axes = pyplot.subplots(panels, 1, figsize=(8, 3 * panels))
+    _lines(axes[0], steps, "step", ("discriminator_loss", "generator_loss"), "loss (nats)")
+    _lines(axes[1], steps, "step", ("real_logit", "fake_logit"), "mean logit (nats)")
+    if looks:
+        names = [name for name in looks[0] if name not in ("step", "epoch", "seconds")]
+        _lines(axes[2], looks, "seconds", names, "quality")
+        axes[2].set(xlabel="seconds of training", yscale="log")
     figure.tight_layout()
     content = io.BytesIO()
     figure.savefig(content, dpi=120)
     pyplot.close(figure)
     write_whole(path, content.getvalue())
+
+
+def _lines(axes, reports: list[dict[str, float]], x: str, names: Iterable[str], label: str) -> None:
+    for name in names:
+        values = [report.get(name, math.nan) for report in reports]
+        at = [report[x] for report in reports]
+        axes.plot(at, values, label=name.replace("_", " "), linewidth=0.8)
+    axes.set(xlabel=x, ylabel=label)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))

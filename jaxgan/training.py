@@ -7,8 +7,7 @@ import dataclasses
 import math
 import signal
 import time
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import jax
@@ -20,17 +19,16 @@ from jaxgan import (
     convolution,
     data,
     export,
-    images,
-    latents,
     models,
     progress,
     runtime,
 )  # fmt: skip
-from jaxgan.config import ImageSpec, TrainConfig, differences, option
+from jaxgan.config import MOST_STEPS, ImageSpec, TrainConfig, differences, option
 from jaxgan.errors import TrainingError, UserError
-from jaxgan.gan import GAN, Batch, Metrics, State, make_gan, steps_per_call
+from jaxgan.gan import Batch, Metrics, State, make_gan, steps_per_call
+from jaxgan.judge import Judge, collapse
+from jaxgan.samples import Samples, write_real
 
-_SAMPLE_COLUMNS = 10
 _ADVICE = (
     "earlier checkpoints are kept. Try a smaller --learning-rate or another --seed, "
     "with a new --run-dir"
@@ -64,26 +62,27 @@ def train(config: TrainConfig) -> int:
     form = convolution.choose_form(config.convolution)  # starts JAX, so memory comes first
     gan = make_gan(config, spec, form)
     steps_per_epoch = count // config.batch_size
-    last = config.epochs * steps_per_epoch
+    last = MOST_STEPS if config.minutes else config.epochs * steps_per_epoch
+    judge = Judge(config, dataset, spec, gan)
 
     # Outermost, so that a signal during the last save does not end it.
     with (
         _interruptible() as interrupted,
-        checkpoint.Store(run_dir) as store,
-        _Samples(run_dir, config, spec, gan) as samples,
+        checkpoint.Store(run_dir, config.keep_checkpoints) as store,
+        Samples(run_dir, config, spec, gan) as samples,
     ):
         state = store.restore_newest(gan.init())
         checkpoint.write_config(run_dir, config, spec, count)
         step = first = int(state.step)
         _introduce(config, form, dataset, state, last)
         if step == 0:
-            _write_real(run_dir, config, dataset)
+            write_real(run_dir, config, dataset)
         with (
             progress.Log(run_dir / "metrics.jsonl", step) as log,
-            progress.Display(step, last, steps_per_epoch) as display,
+            progress.Display(step, last, steps_per_epoch, config.minutes) as display,
         ):
             watch = _Watch(config, steps_per_epoch, step, log, display)
-            while step < last and not interrupted:
+            while step < last and not watch.is_late() and not interrupted:
                 batches = _batches(config, dataset, step, steps_per_epoch)
                 state, metrics = gan.steps(state, batches)
                 step += len(batches.label)
@@ -94,13 +93,18 @@ def train(config: TrainConfig) -> int:
                     epoch = step // steps_per_epoch
                     samples.draw(state, epoch)
                     store.settle(wait=False)
-                    if epoch % config.checkpoint_every == 0 and step < last:
+                    saves = epoch % config.checkpoint_every == 0 and step < last
+                    if saves or (judge.is_due(epoch) and step < last):
+                        watch.tell(judge.look(state))
+                    if saves:
                         samples.settle()  # a checkpoint has all that was before it
-                        store.save(_sound(state))
+                        store.save(_sound(state), judge.score)
                     watch.restart()
-            watch.settle()
+            watch.finish()
+            if step > first and not interrupted:
+                watch.tell(judge.look(state))
         if step > first:
-            store.save(_sound(state))
+            store.save(_sound(state), None if interrupted else judge.score)
     return _finish(config, spec, state, int(interrupted[0]) if interrupted else 0)
 
 
@@ -136,12 +140,13 @@ class _Watch:
         self._config, self._steps_per_epoch = config, steps_per_epoch
         self._log, self._display = log, display
         self._pending: tuple[Metrics, int] | None = None
-        self._lapped, self._started, self._compiling = step, time.perf_counter(), True
+        self._seen = self._lapped = step
+        self._started, self._compiling = time.perf_counter(), True
 
     def see(self, metrics: Metrics, step: int) -> None:
         """Take the metrics of a call that ends at a step, not yet there; look at the last one's."""
         self.settle()
-        self._pending = metrics, step
+        self._pending, self._seen = (metrics, step), step
 
     def settle(self) -> None:
         """Look at what is pending: stop where it is not finite, report where it is due."""
@@ -151,7 +156,7 @@ class _Watch:
         self._pending = None
         columns = {name: np.asarray(values) for name, values in metrics._asdict().items()}
         steps = range(end - len(columns["generator_loss"]) + 1, end + 1)
-        self._display.advance(end)
+        self._display.advance(end, self._clock())
         due = [step for step in steps if self._is_due(step)]
         # A call is timed whole; the first, which the compiler is a part of, counts as no training.
         rate = self._lap(end, counts=not self._compiling) if due or self._compiling else 0.0
@@ -173,6 +178,27 @@ class _Watch:
                 + f"; {_ADVICE}"
             )
 
+    def finish(self) -> None:
+        """Look at the last call, and count the time since the last report."""
+        self.settle()
+        if self._seen > self._lapped:
+            self._lap(self._seen, counts=True)
+
+    def is_late(self) -> bool:
+        """Return whether the training clock has passed ``config.minutes``."""
+        return bool(self._config.minutes) and self._clock() >= 60 * self._config.minutes
+
+    def _clock(self) -> float:
+        """Return the seconds of training so far."""
+        running = 0.0 if self._compiling else time.perf_counter() - self._started
+        return self._log.seconds + running
+
+    def tell(self, quality: Mapping[str, float] | None) -> None:
+        """Report what a judge says of the state that was last seen; None if there is no judge."""
+        if quality is not None:
+            self._log.write({**self._place(self._seen), **quality})
+            self._display.tell(quality, collapse(quality, self._seen * self._config.batch_size))
+
     def restart(self) -> None:
         """Leave what was done since the last report, samples and saving, out of the clock."""
         self._started = time.perf_counter()
@@ -187,15 +213,13 @@ class _Watch:
         return steps * self._config.batch_size / passed
 
     def _report(self, values: dict[str, float], step: int, rate: float) -> None:
-        line = {
-            "step": step,
-            "epoch": step / self._steps_per_epoch,
-            **values,
-            "images_per_second": rate,
-            "seconds": self._log.seconds,
-        }
+        line = {**self._place(step), **values, "images_per_second": rate}
         self._log.write(line)
         self._display.report(line)
+
+    def _place(self, step: int) -> dict[str, float]:
+        epoch = step / self._steps_per_epoch
+        return {"step": step, "epoch": epoch, "seconds": self._log.seconds}
 
 
 @contextlib.contextmanager
@@ -268,62 +292,6 @@ def _introduce(
         progress.say(f"continuing {config.run_dir} from step {int(state.step)} of {last}")
 
 
-def _rows(spec: ImageSpec) -> int:
-    return spec.classes or _SAMPLE_COLUMNS
-
-
-def _write_real(run_dir: Path, config: TrainConfig, dataset: data.Dataset) -> None:
-    """Write the first real images beside the samples: a row a class, or as they come."""
-    if config.conditional:
-        groups = (np.flatnonzero(dataset.label == row) for row in range(dataset.spec.classes))
-        rows = [
-            images.grid(dataset.image[group[:_SAMPLE_COLUMNS]], _SAMPLE_COLUMNS) for group in groups
-        ]
-        sheet = np.concatenate([row for row in rows if len(row)])
-    else:
-        sheet = images.grid(dataset.image[: _SAMPLE_COLUMNS**2], _SAMPLE_COLUMNS)
-    images.write_png(run_dir / "samples" / "real.png", sheet)
-
-
-class _Samples:
-    """Draws the run's images 0 to 99 after each epoch, a row a class; another thread writes them.
-
-    Use as a context: leaving it waits for the last sheet.
-    """
-
-    def __init__(self, run_dir: Path, config: TrainConfig, spec: ImageSpec, gan: GAN) -> None:
-        indices = np.arange(_rows(spec) * _SAMPLE_COLUMNS)
-        self._folder, self._gan = run_dir / "samples", gan
-        self._label = indices // _SAMPLE_COLUMNS if spec.classes else None
-        self._latent = latents.latents(config.seed, indices, config.latent_size)
-        self._thread = ThreadPoolExecutor(1)
-        self._writing: Future[None] | None = None
-
-    def __enter__(self) -> _Samples:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        with self._thread:
-            if kind is None:  # else that fault is what should be told
-                self.settle()
-
-    def draw(self, state: State, epoch: int) -> None:
-        """Start samples/epoch_NNN.png; ``OutputError`` if the last sheet could not be written."""
-        self.settle()
-        drawn = self._gan.sample(state.average, self._latent, self._label)
-        self._writing = self._thread.submit(self._write, drawn, f"epoch_{epoch:03d}.png")
-
-    def _write(self, drawn: jax.Array, name: str) -> None:
-        sheet = images.grid(images.to_uint8(np.asarray(drawn)), _SAMPLE_COLUMNS)
-        images.write_png(self._folder / name, sheet)
-
-    def settle(self) -> None:
-        """Wait for the last sheet; ``OutputError`` if it could not be written."""
-        if self._writing is not None:
-            writing, self._writing = self._writing, None
-            writing.result()
-
-
 def _sound(state: State) -> State:
     """Return the state if all of it is finite: what is saved can be continued."""
     if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(state)):
@@ -336,7 +304,7 @@ def _finish(config: TrainConfig, spec: ImageSpec, state: State, code: int) -> in
     run_dir = Path(config.run_dir)
     reports = progress.read_log(run_dir / "metrics.jsonl")
     if reports:
-        progress.plot_losses(run_dir / "loss.png", reports)
+        progress.plot(run_dir / "loss.png", reports)
     if code:
         saved = (
             f"saved {run_dir} at step {int(state.step)}" if state.step else "nothing to save yet"
