@@ -2,11 +2,13 @@
 
 import importlib.util
 import json
+import time
 
+import numpy as np
 import pytest
 from conftest import python, refused
 
-from benchmarks import dcgan, rounds, scaling
+from benchmarks import dcgan, rounds, scaling, train
 from benchmarks.step import maps
 
 
@@ -63,3 +65,73 @@ def test_wrong_options_are_named(name, tmp_path):
     refused(python("-m", f"benchmarks.{name}", "--round", "3"), 2, "--round")
     refused(python("-m", f"benchmarks.{name}", "--rounds", "0"), 2, "--rounds", "at least 1")
     refused(python("-m", f"benchmarks.{name}", "--json", tmp_path), 2, "--json", "folder")
+
+
+def test_the_clock_of_training_leaves_out_compiling_and_drawing():
+    seen = []
+
+    def step(index):
+        time.sleep(0.01 if seen else 1.0)  # the first one compiles
+        seen.append(index)
+
+    def draw(latent, label):
+        time.sleep(1.0)
+        return np.zeros((len(latent), 28, 28, 1))
+
+    task = train.Task("", "", (0.001, 0.003), 0, True, 12, None)
+    peer = train.Peer(3, 10, step, lambda: None, draw)
+    early, late = train.timed(peer, task, 7)
+    assert 0.06 <= early.seconds < late.seconds and 0.18 <= late.seconds < 1
+    assert early.seen < late.seen == 3 * len(seen)
+    assert len({*seen[0], *seen[1]}) == 6 == len({*seen[2], *seen[3]})  # two batches an epoch
+    assert late.label.tolist() == [*range(10), 0, 1]
+
+
+@pytest.mark.parametrize("labels", [False, True])
+@pytest.mark.parametrize("library", ["tensorflow", "pytorch"])
+def test_a_peer_trains_and_draws(library, labels, data_dir, tmp_path):
+    if library == "pytorch" and importlib.util.find_spec("torch") is None:
+        pytest.skip("torch is not installed")
+    task = train.Task("mnist", str(data_dir), (0.001, 0.002), 0, labels, 8, tmp_path)
+    for mark in train.run(library, task):
+        assert mark.seen > 0 and mark.seconds >= 60 * mark.minutes
+        assert mark.image.shape == (8, 28, 28, 1) and mark.image.dtype == np.uint8
+        assert mark.image.std() > 0
+        assert mark.label.tolist() == list(range(8)) if labels else mark.label is None
+    assert mark.minutes == task.minutes[-1]
+
+
+def test_quality_is_reported_from_rows_alone(tmp_path):
+    metrics = dict.fromkeys(
+        ("fid_train", "kid", "precision", "recall", "density", "coverage", "histogram_kl",
+         "nearest"), 0.25,
+    )  # fmt: skip
+    common = {"minutes": 2, "seconds": 120.0, "seen": 60_000, **metrics}
+    lines = [
+        {"control": "real train", "fid": 0.3, "agreement": 0.99, **metrics},
+        {"side": "jaxgan", "seed": 0, "fid": 3.0, "agreement": 0.98, **common},
+        {"side": "jaxgan", "seed": 1, "fid": 5.0, "agreement": 0.98, **common},
+        {"side": "PyTorch example", "seed": 0, "fid": 36.0, "agreement": None, **common},
+    ]
+    rows = tmp_path / "mnist.jsonl"
+    rows.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    done = python("-m", "benchmarks.quality", "--report-only", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "mnist.md").read_text()
+    ours, peer = (
+        next(line for line in text.splitlines() if line.startswith(f"| {name} |"))
+        for name in ("jaxgan", "PyTorch example")
+    )
+    assert "| 2 | 2 ± 0 | 60,000 ± 0 | 500 ± 0 | 4 ± 1.41 |" in ours and "| 1 | — |" in ours
+    assert "| 36 |" in peer and "| 9 | — |" in peer  # 36 / 4; no side without labels
+    assert "| real train | 0.3 |" in text
+    assert "Not measured: jaxgan, no labels; TensorFlow tutorial" in text
+    assert (tmp_path / "mnist.png").stat().st_size > 5000
+
+
+def test_wrong_options_of_quality_are_named(tmp_path):
+    refused(python("-m", "benchmarks.quality", "--sides", "keras"), 2, "--sides", "keras")
+    refused(python("-m", "benchmarks.quality", "--minutes", "0"), 2, "--minutes", "above 0")
+    refused(
+        python("-m", "benchmarks.quality", "--report-only", "--out", tmp_path), 2, "no rows"
+    )  # fmt: skip

@@ -1,0 +1,303 @@
+"""Measure how good the images are after some minutes of training, beside the tutorials' GANs.
+
+python -m benchmarks.quality --minutes 2 5 15 60 --seeds 0 1 2 --data-dir data
+
+Minutes are of training alone: reading the data, compiling (the first step or call), drawing and
+evaluation are on no clock. Sides train one after the other, each in a process of its own.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import math
+import os
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jaxgan import cli
+from jaxgan.config import TrainConfig
+from jaxgan.errors import UserError
+from jaxgan.files import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from benchmarks.train import Mark
+
+Line = dict[str, Any]
+
+_OURS = ("jaxgan", "jaxgan, no labels")
+# name: (file in benchmarks/train, with labels)
+_SIDES = {
+    _OURS[0]: ("ours", True),
+    _OURS[1]: ("ours", False),
+    "TensorFlow tutorial": ("tensorflow", False),
+    "TensorFlow tutorial, labels": ("tensorflow", True),
+    "PyTorch example": ("pytorch", False),
+    "PyTorch example, labels": ("pytorch", True),
+}
+_COLOURS = {"ours": "C0", "tensorflow": "C1", "pytorch": "C2"}
+_REAL = "real train"  # the control row that the plot shows
+_IMAGES = 10_000  # that each side draws
+_METRICS = {
+    "fid": "FID", "fid_train": "FID train", "kid": "KID", "precision": "precision",
+    "recall": "recall", "density": "density", "coverage": "coverage",
+    "agreement": "label agreement", "histogram_kl": "histogram KL", "nearest": "nearest",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Options:
+    """Measure the images of this project and of its peers after some minutes of training.
+
+    Writes DATASET.jsonl, a row as soon as it is known, and from it DATASET.md and DATASET.png. Rows
+    that are there are not measured again, so the same command goes on after an interruption.
+    """
+
+    minutes: tuple[float, ...] = (2, 5, 15, 60)
+    """When to measure, by the clock of training."""
+
+    sides: tuple[str, ...] = tuple(_SIDES)
+    """Which sides to train."""
+
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Seeds of training; each side trains once with each."""
+
+    dataset: str = TrainConfig.dataset
+    """Dataset, one that has a feature network."""
+
+    data_dir: str = TrainConfig.data_dir
+    """Folder of prepared TFDS datasets."""
+
+    out: Path = Path("benchmarks/results/quality")
+    """Folder for the rows, the tables and the plot."""
+
+    keep: Path = Path("checkpoints/quality")
+    """Folder for drawn images and jaxgan's runs. Images that are there are not drawn again: without
+    the rows, they alone are measured anew."""
+
+    report_only: bool = False
+    """Write the tables and the plot from the rows that are there."""
+
+    def __post_init__(self) -> None:
+        for name in ("minutes", "sides", "seeds"):
+            if not getattr(self, name):
+                raise UserError(f"--{name}: expected at least one, got none")
+        if not all(0 < minutes < math.inf for minutes in self.minutes):
+            raise UserError(f"--minutes: expected numbers above 0, got {self.minutes}")
+        if not all(0 <= seed < 2**32 for seed in self.seeds):
+            raise UserError(f"--seeds: expected numbers from 0 to 4294967295, got {self.seeds}")
+        if unknown := set(self.sides) - set(_SIDES):
+            known = ", ".join(f'"{name}"' for name in _SIDES)
+            raise UserError(f"--sides: expected some of {known}, got {min(unknown)!r}")
+
+
+def main(options: Options) -> None:
+    """Train and measure what is not known yet, then write the report."""
+    from benchmarks import report
+    from jaxgan import progress
+
+    path = options.out / f"{options.dataset}.jsonl"
+    lines = _read(path)
+    if not options.report_only:
+        _measure(options, lines, path)
+    if not any("side" in line for line in lines):
+        raise UserError(f"{path} has no rows to report")
+    progress.say(
+        report.write(options.out, options.dataset, _text(lines, options.dataset), _plot(lines))
+    )
+
+
+def _read(path: Path) -> list[Line]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def _measure(options: Options, lines: list[Line], path: Path) -> None:
+    """Add to the lines, and write them after each."""
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # on a GPU the sides need some
+    from benchmarks import report
+    from jaxgan import data, progress
+    from jaxgan.metrics import features
+    from jaxgan.metrics.table import Reference
+
+    def add(**line: Any) -> None:
+        lines.append(line)
+        write_whole(path, "".join(json.dumps(one) + "\n" for one in lines).encode())
+
+    splits = [data.load(options.dataset, options.data_dir, split) for split in ("train", "test")]
+    reference = Reference(features.load(options.dataset), *splits)
+    if not any("control" in line for line in lines):
+        add(machine=report.machine())
+        for name, row in reference.controls().items():
+            add(control=name, **row._asdict())
+    for seed, side in itertools.product(options.seeds, options.sides):
+        known = {(one.get("side"), one.get("seed"), one.get("minutes")) for one in lines}
+        wanted = [one for one in sorted(set(options.minutes)) if (side, seed, one) not in known]
+        try:
+            for mark in _marks(options, side, seed, wanted):
+                row = reference.measure(mark.image, mark.label)
+                place = {"side": side, "seed": seed, "minutes": mark.minutes}
+                add(**place, seconds=mark.seconds, seen=mark.seen, **row._asdict())
+                progress.say(f"{side}, seed {seed}, {mark.minutes:g} min: FID {row.fid:.3g}")
+        except UserError as error:
+            progress.warn(f"{side}, seed {seed} was left out: {error}")
+
+
+def _marks(options: Options, side: str, seed: int, wanted: list[float]) -> Iterator[Mark]:
+    """Yield a side's marks: those with kept images first, then by training; keep their images."""
+    from benchmarks import train
+
+    folder = options.keep / options.dataset / f"{side.replace(', ', '-').replace(' ', '-')}-{seed}"
+    paths = {minutes: folder / f"{minutes:g}.npz" for minutes in wanted}
+    missing = tuple(minutes for minutes, path in paths.items() if not path.exists())
+    yield from (_kept(minutes, paths[minutes]) for minutes in wanted if minutes not in missing)
+    if missing:
+        library, labels = _SIDES[side]
+        dataset, data_dir = options.dataset, options.data_dir
+        task = train.Task(dataset, data_dir, missing, seed, labels, _IMAGES, folder)
+        for mark in train.run(library, task):
+            _keep(mark, paths[mark.minutes])
+            yield mark
+
+
+def _keep(mark: Mark, path: Path) -> None:
+    import numpy as np
+
+    content = io.BytesIO()
+    arrays = {name: value for name, value in mark._asdict().items() if value is not None}
+    np.savez_compressed(content, **arrays)
+    write_whole(path, content.getvalue())
+
+
+def _kept(minutes: float, path: Path) -> Mark:
+    import numpy as np
+
+    from benchmarks.train import Mark
+
+    with np.load(path, allow_pickle=False) as file:
+        seconds, seen = float(file["seconds"]), int(file["seen"])
+        return Mark(minutes, seconds, seen, file["image"], file.get("label"))
+
+
+def _text(lines: list[Line], name: str) -> str:
+    from benchmarks import report
+
+    groups = _groups(lines)
+    machine = next((line["machine"] for line in lines if "machine" in line), None)
+    absent = [side for side in _SIDES if not any(side in sides for sides in groups.values())]
+    parts = [
+        "# Quality against training time\n",
+        "`python -m benchmarks.quality` wrote this file. "
+        + (report.described(machine) if machine else "\n"),
+        "Minutes are of training alone, each side with its own recipe (benchmarks/train): reading "
+        "the data, compiling, drawing and evaluation are on no clock. The sides trained one after "
+        f"the other, each in a process of its own. Each drew {_IMAGES:,} images, the same latents "
+        "every time, at the end of the minutes: no checkpoint was chosen. jaxgan draws with its "
+        "weight average; the peers have none, and draw with BatchNorm in inference mode. One "
+        "feature network judged all of them; FIDs of other networks are not comparable.\n",
+        "Figures of several seeds are mean ± standard deviation. The last two columns are the "
+        "mean FID divided by jaxgan's after the same minutes, with labels and without.\n",
+        *(_table(minutes, sides) for minutes, sides in groups.items()),
+        _controls([line for line in lines if "control" in line]),
+        *([f"Not measured: {'; '.join(absent)}.\n"] if absent else []),
+        f"![FID against minutes of training]({name}.png)\n",
+    ]
+    return "\n".join(parts)
+
+
+def _groups(lines: list[Line]) -> dict[float, dict[str, list[Line]]]:
+    """Return the rows, one a seed, by minutes and then by side, each in order."""
+    rows = [line for line in lines if "side" in line]
+
+    def of(minutes: float, side: str) -> list[Line]:
+        return [row for row in rows if row["minutes"] == minutes and row["side"] == side]
+
+    return {
+        minutes: {side: found for side in _SIDES if (found := of(minutes, side))}
+        for minutes in sorted({row["minutes"] for row in rows})
+    }
+
+
+def _table(minutes: float, sides: dict[str, list[Line]]) -> str:
+    """Return the section of one time: a row a side."""
+    from benchmarks import report
+
+    fids = {side: statistics.mean(row["fid"] for row in rows) for side, rows in sides.items()}
+    heads = (
+        "", "seeds", "minutes", "images seen", "images/s", *_METRICS.values(),
+        "FID to jaxgan's", "FID to jaxgan's without labels",
+    )  # fmt: skip
+    cells = [
+        (
+            side, len(rows), _spread(row["seconds"] / 60 for row in rows),
+            _spread(row["seen"] for row in rows),
+            _spread(row["seen"] / row["seconds"] for row in rows),
+            *(_spread(row[name] for row in rows) for name in _METRICS),
+            *(_number(fids[side] / fids[ours]) if ours in fids else "—" for ours in _OURS),
+        )
+        for side, rows in sides.items()
+    ]  # fmt: skip
+    return f"## {minutes:g} minutes\n\n" + report.markdown(heads, cells)
+
+
+def _controls(lines: list[Line]) -> str:
+    from benchmarks import report
+
+    cells = [(line["control"], *(_spread([line[name]]) for name in _METRICS)) for line in lines]
+    return "## Real images, by the same network\n\n" + report.markdown(
+        ["", *_METRICS.values()], cells
+    )
+
+
+def _spread(values: Iterator[float | None]) -> str:
+    """Return mean ± deviation, the mean alone of one value, a dash where there is none."""
+    values = list(values)
+    if None in values:
+        return "—"
+    mean = _number(statistics.mean(values))
+    return f"{mean} ± {_number(statistics.stdev(values))}" if len(values) > 1 else mean
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def _plot(lines: list[Line]) -> Figure:
+    """Return FID against minutes, a line a side; bars from the lowest seed to the highest."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 4.5))
+    groups = _groups(lines)
+    for side, (library, labels) in _SIDES.items():
+        found = {
+            minutes: [row["fid"] for row in sides[side]]
+            for minutes, sides in groups.items()
+            if side in sides
+        }
+        means = list(map(statistics.mean, found.values()))
+        style, colour = "o-" if labels else "o--", _COLOURS[library]
+        if found:
+            axes.plot(list(found), means, style, color=colour, label=side)
+            ends = (list(map(end, found.values())) for end in (min, max))
+            axes.vlines(list(found), *ends, color=colour)
+    for line in lines:
+        if line.get("control") == _REAL:
+            axes.axhline(line["fid"], color="grey", linestyle=":", label="real training images")
+    axes.set(xscale="log", yscale="log", xlabel="minutes of training", ylabel="FID")
+    axes.set_xticks(list(groups), [f"{minutes:g}" for minutes in groups])
+    axes.tick_params(axis="x", which="minor", length=0, labelbottom=False)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small")
+    return figure
+
+
+if __name__ == "__main__":
+    cli.run(main, Options, "python -m benchmarks.quality")
