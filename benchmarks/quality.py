@@ -13,6 +13,7 @@ import itertools
 import json
 import math
 import os
+import re
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -65,6 +66,9 @@ class Options:
     sides: tuple[str, ...] = tuple(_SIDES)
     """Which sides to train."""
 
+    variants: tuple[str, ...] = ()
+    """Further sides: jaxgan with options of train.py, such as "loss=rpgan batch-size=32"."""
+
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds of training; each side trains once with each."""
 
@@ -88,6 +92,8 @@ class Options:
         for name in ("minutes", "sides", "seeds"):
             if not getattr(self, name):
                 raise UserError(f"--{name}: expected at least one, got none")
+        if wrong := [text for text in self.variants if not all("=" in one for one in text.split())]:
+            raise UserError(f"--variants: expected option=value, got {wrong[0]!r}")
         if not all(0 < minutes < math.inf for minutes in self.minutes):
             raise UserError(f"--minutes: expected numbers above 0, got {self.minutes}")
         if not all(0 <= seed < 2**32 for seed in self.seeds):
@@ -135,7 +141,8 @@ def _measure(options: Options, lines: list[Line], path: Path) -> None:
         add(machine=report.machine())
         for name, row in reference.controls().items():
             add(control=name, **row._asdict())
-    for seed, side in itertools.product(options.seeds, options.sides):
+    sides = (*options.sides, *(f"{_OURS[0]} {variant}" for variant in options.variants))
+    for seed, side in itertools.product(options.seeds, sides):
         known = {(one.get("side"), one.get("seed"), one.get("minutes")) for one in lines}
         wanted = [one for one in sorted(set(options.minutes)) if (side, seed, one) not in known]
         try:
@@ -152,17 +159,39 @@ def _marks(options: Options, side: str, seed: int, wanted: list[float]) -> Itera
     """Yield a side's marks: those with kept images first, then by training; keep their images."""
     from benchmarks import train
 
-    folder = options.keep / options.dataset / f"{side.replace(', ', '-').replace(' ', '-')}-{seed}"
+    folder = options.keep / options.dataset / f"{re.sub('[^a-zA-Z0-9=.]+', '-', side)}-{seed}"
     paths = {minutes: folder / f"{minutes:g}.npz" for minutes in wanted}
     missing = tuple(minutes for minutes, path in paths.items() if not path.exists())
     yield from (_kept(minutes, paths[minutes]) for minutes in wanted if minutes not in missing)
     if missing:
-        library, labels = _SIDES[side]
-        dataset, data_dir = options.dataset, options.data_dir
-        task = train.Task(dataset, data_dir, missing, seed, labels, _IMAGES, folder)
+        library, labels = _side(side)
+        changed = side.removeprefix(_OURS[0]).split() if side not in _SIDES else []
+        task = train.Task(
+            options.dataset,
+            options.data_dir,
+            missing,
+            seed,
+            labels,
+            _IMAGES,
+            folder,
+            tuple(changed),
+        )
         for mark in train.run(library, task):
             _keep(mark, paths[mark.minutes])
             yield mark
+
+
+def _side(name: str) -> tuple[str, bool]:
+    """Return the file of a side, or of a variant of ours, and whether it has labels."""
+    return _SIDES.get(name, _SIDES[_OURS[0]])
+
+
+def _names(lines: list[Line]) -> list[str]:
+    """Return the sides that have rows: known ones in their order, then variants as they came."""
+    found = dict.fromkeys(line["side"] for line in lines if "side" in line)
+    return [side for side in _SIDES if side in found] + [
+        side for side in found if side not in _SIDES
+    ]
 
 
 def _keep(mark: Mark, path: Path) -> None:
@@ -218,7 +247,7 @@ def _groups(lines: list[Line]) -> dict[float, dict[str, list[Line]]]:
         return [row for row in rows if row["minutes"] == minutes and row["side"] == side]
 
     return {
-        minutes: {side: found for side in _SIDES if (found := of(minutes, side))}
+        minutes: {side: found for side in _names(lines) if (found := of(minutes, side))}
         for minutes in sorted({row["minutes"] for row in rows})
     }
 
@@ -276,18 +305,20 @@ def _plot(lines: list[Line]) -> Figure:
 
     figure, axes = pyplot.subplots(figsize=(7, 4.5))
     groups = _groups(lines)
-    for side, (library, labels) in _SIDES.items():
+    for side in _names(lines):
+        library, labels = _side(side)
         found = {
             minutes: [row["fid"] for row in sides[side]]
             for minutes, sides in groups.items()
             if side in sides
         }
         means = list(map(statistics.mean, found.values()))
-        style, colour = "o-" if labels else "o--", _COLOURS[library]
+        style = "o-" if labels else "o--"
+        colour = _COLOURS[library] if side in _SIDES else None
         if found:
             axes.plot(list(found), means, style, color=colour, label=side)
             ends = (list(map(end, found.values())) for end in (min, max))
-            axes.vlines(list(found), *ends, color=colour)
+            axes.vlines(list(found), *ends, color=axes.lines[-1].get_color())
     for line in lines:
         if line.get("control") == _REAL:
             axes.axhline(line["fid"], color="grey", linestyle=":", label="real training images")

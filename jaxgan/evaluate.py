@@ -55,14 +55,15 @@ class EvaluateConfig:
 def main(config: EvaluateConfig) -> None:
     """Measure, print the table, write it as JSON."""
     from jaxgan import data, files, generate  # after parsing: --help and Ctrl-C answer at once
-    from jaxgan.metrics import table
+    from jaxgan.metrics import features, table
 
     started = time.perf_counter()
     model = generate.open_model(config.model)
     dataset = config.dataset or model.dataset
+    weights = features.load(dataset)
     splits = [data.load(dataset, config.data_dir, split) for split in ("train", "test")]
     _require_shape(model, splits[0].spec.shape)
-    real = table.reference(dataset, *splits)
+    real = table.reference(weights, *splits)
     drawn = draw(model, config.seed, config.images or real.COUNT)
     rows = {config.model.name: real.measure(*drawn), **real.controls()}
     _print(rows)

@@ -31,7 +31,7 @@ class Judge:
         """Take what is known of a run; nothing is computed before the first look."""
         self.score: float | None = None
         self._config, self._train, self._gan = config, train, gan
-        self._known = config.dataset == data.STACKED or config.dataset in features.known()
+        self._known = config.dataset in features.known()
         self._reference: table.Reference | table.Triples | None = None
         indices = np.arange(_FIRST, _FIRST + _IMAGES)
         self._latent = latents.latents(config.seed, indices, config.latent_size)
@@ -50,7 +50,8 @@ class Judge:
             return None
         if self._reference is None:
             test = data.load(self._config.dataset, self._config.data_dir, "test")
-            self._reference = table.reference(self._config.dataset, self._train, test)
+            weights = features.load(self._config.dataset)
+            self._reference = table.reference(weights, self._train, test)
         drawn = self._gan.sample(state.average, self._latent, self._label)
         glance = self._reference.glance(images.to_uint8(np.asarray(drawn)), self._label)
         score = glance[0]

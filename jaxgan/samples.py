@@ -21,7 +21,7 @@ def _rows(spec: ImageSpec) -> int:
 
 def write_real(run_dir: Path, config: TrainConfig, dataset: data.Dataset) -> None:
     """Write the first real images beside the samples: a row a class, or as they come."""
-    if config.conditional:
+    if config.conditional and dataset.spec.classes:
         groups = (np.flatnonzero(dataset.label == row) for row in range(dataset.spec.classes))
         rows = [images.grid(dataset.image[group[:_COLUMNS]], _COLUMNS) for group in groups]
         sheet = np.concatenate([row for row in rows if len(row)])

@@ -281,7 +281,8 @@ def _introduce(
     sizes = ", ".join(
         f"{name} {models.count(params):,}" for name, params in state.params._asdict().items()
     )
-    kind = f"{dataset.spec.classes} classes" if config.conditional else "no classes"
+    classes = dataset.spec.classes if config.conditional else 0
+    kind = f"{classes} classes" if classes else "no classes"
     shape = "x".join(map(str, dataset.spec.shape))
     progress.say(f"{config.dataset}: {len(dataset.image):,} images of {shape}, {kind}")
     progress.say(f"parameters: {sizes}")
@@ -289,7 +290,8 @@ def _introduce(
     if state.step >= last:
         progress.say(f"{config.run_dir} is at step {int(state.step)} already: nothing to train")
     elif state.step:
-        progress.say(f"continuing {config.run_dir} from step {int(state.step)} of {last}")
+        end = f"to {config.minutes:g} minutes" if config.minutes else f"of {last}"
+        progress.say(f"continuing {config.run_dir} from step {int(state.step)} {end}")
 
 
 def _sound(state: State) -> State:

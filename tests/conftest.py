@@ -15,7 +15,10 @@ FIXTURE = Path(__file__).parent / "fixture"
 BUILDS = ROOT / "tflite_cpp" / "build"
 
 # A network small enough for tests; the options stand here once.
-SMALL = ("--width", "8", "--batch-size", "50", "--report-every", "7", "--learning-rate", "1e-3")
+SMALL = (
+    "--width", "8", "--batch-size", "50", "--report-every", "7", "--learning-rate", "1e-3",
+    "--evaluate-every", "0",
+)  # fmt: skip
 
 
 # What one process of the tests has compiled, the next one need not.
@@ -66,10 +69,11 @@ def data_dir(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def run_dir(data_dir, tmp_path_factory) -> Path:
-    """A run of two epochs with a checkpoint after each."""
+    """A run of two epochs with a checkpoint and an evaluation after each."""
     folder = tmp_path_factory.mktemp("runs") / "run"
     done = train(
-        "--data-dir", data_dir, "--run-dir", folder, "--epochs", "2", "--checkpoint-every", "1"
+        "--data-dir", data_dir, "--run-dir", folder, "--epochs", "2", "--checkpoint-every", "1",
+        "--evaluate-every", "1",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return folder

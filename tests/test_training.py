@@ -10,12 +10,15 @@ import sys
 import time
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import FIXTURE, ROOT, SMALL, refused, run, train
 from PIL import Image
 
 from jaxgan import checkpoint, progress, training
+from jaxgan.config import ImageSpec, TrainConfig
+from jaxgan.gan import make_gan
 
 EPOCH = 20  # steps: 1,000 digits in batches of 50
 
@@ -48,11 +51,16 @@ def test_a_run_leaves_the_files_that_were_promised(run_dir):
 
 def test_metrics_hold_what_they_should(run_dir):
     lines = reports(run_dir)
-    assert [line["step"] for line in lines] == [7, 14, 20, 21, 28, 35, 40]
+    assert [line["step"] for line in lines] == [7, 14, 20, 20, 21, 28, 35, 40, 40]
     assert set(lines[0]) == {
         "step", "epoch", "discriminator_loss", "generator_loss", "real_logit", "fake_logit",
-        "images_per_second", "seconds",
+        "penalty", "images_per_second", "seconds",
     }  # fmt: skip
+    for look in (lines[3], lines[8]):
+        assert set(look) == {
+            "step", "epoch", "seconds", "fid", "recall", "agreement", "histogram_kl",
+        }  # fmt: skip
+    assert lines[8]["fid"] < lines[3]["fid"]
     assert lines[2]["epoch"] == 1.0
     seconds = [line["seconds"] for line in lines]
     assert seconds == sorted(seconds) and seconds[0] > 0
@@ -78,7 +86,10 @@ def test_real_digits_stand_a_row_a_class(run_dir, data_dir):
 def test_resuming_ends_with_the_bits_of_an_uninterrupted_run(data_dir, run_dir, tmp_path):
     # run_dir went through two epochs at once; here they are two runs of the program.
     for epochs in ("1", "2"):
-        done = train("--data-dir", data_dir, "--run-dir", tmp_path / "run", "--epochs", epochs)
+        done = train(
+            "--data-dir", data_dir, "--run-dir", tmp_path / "run", "--epochs", epochs,
+            "--evaluate-every", "1",
+        )  # fmt: skip
         assert done.returncode == 0, done.stderr
     assert "continuing" in done.stdout
     assert same_state(run_dir, tmp_path / "run")
@@ -414,6 +425,8 @@ def test_calls_of_several_steps_report_and_save_at_the_same_steps(
     reports = [progress.read_log(folder / "metrics.jsonl") for folder in (tmp_path, run_dir)]
     assert [line["step"] for line in reports[0]] == [line["step"] for line in reports[1]]
     for mine, theirs in zip(*reports, strict=True):
+        if "fid" in mine:
+            continue
         assert mine["generator_loss"] == pytest.approx(theirs["generator_loss"], rel=2e-2)
         assert mine["images_per_second"] > 0
     assert [entry.step for entry in checkpoint.saved(tmp_path)] == [20, 40]
@@ -445,3 +458,47 @@ def test_an_epoch_may_be_a_step_or_two(data_dir, tmp_path, options):
         done = train(*options, epochs)
         assert done.returncode == 0, done.stderr
         assert f"epoch {epochs}/{epochs}" in done.stdout
+
+
+def test_a_run_ends_by_the_training_clock_and_goes_on_by_it(data_dir, tmp_path):
+    options = ("--data-dir", data_dir, "--run-dir", tmp_path / "run", "--epochs", "1")
+    ends = []
+    for minutes in ("0.03", "0.06"):
+        done = train(*options, "--minutes", minutes, "--evaluate-every", "1000")
+        assert done.returncode == 0, done.stderr
+        last = reports(tmp_path / "run")[-1]
+        assert "fid" in last  # the end is evaluated, whatever the interval
+        assert 60 * float(minutes) <= last["seconds"] < 60 * float(minutes) + 2
+        assert checkpoint.load(tmp_path / "run")[0] == last["step"]
+        ends.append(last["step"])
+    assert EPOCH < ends[0] < ends[1]
+    assert f"continuing {tmp_path / 'run'} from step {ends[0]}" in done.stdout
+
+
+def test_the_newest_checkpoints_are_kept_and_the_best(tmp_path):
+    gan = make_gan(TrainConfig(width=4, latent_size=8), ImageSpec((28, 28, 1), 10))
+    state = gan.init()
+    scores = [None, 5.0, 2.0, 3.0, None, 4.0]
+    with checkpoint.Store(tmp_path, keep=2) as store:
+        for step, score in enumerate(scores, 1):
+            store.save(state._replace(step=jnp.int32(step)), score)
+    kept = [3, 5, 6]  # the best has 2.0
+    assert [entry.step for entry in checkpoint.saved(tmp_path)] == kept
+    assert sorted(int(path.stem) for path in (tmp_path / "checksums").iterdir()) == kept
+    with checkpoint.Store(tmp_path, keep=2) as store:  # the scores are read from the disk
+        store.save(state._replace(step=jnp.int32(7)), 1.5)
+        store.save(state._replace(step=jnp.int32(8)), 9.0)
+        store.save(state._replace(step=jnp.int32(9)), 9.0)
+    assert [entry.step for entry in checkpoint.saved(tmp_path)] == [7, 8, 9]
+
+
+def test_stacked_digits_train_without_labels(data_dir, tmp_path):
+    done = train(
+        "--dataset", "stacked_mnist", "--train-images", "500", "--epochs", "1",
+        "--evaluate-every", "1", "--data-dir", data_dir, "--run-dir", tmp_path / "run",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "no classes" in done.stdout
+    assert {"kl", "modes"} <= set(reports(tmp_path / "run")[-1])
+    with Image.open(tmp_path / "run" / "samples" / "real.png") as image:
+        assert image.mode == "RGB"

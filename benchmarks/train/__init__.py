@@ -44,6 +44,7 @@ class Task:
         labels: Whether both players get the class label.
         images: How many to draw each time.
         folder: For what a side itself wants to keep.
+        changed: Options of train.py other than its defaults, ``name=value``; only ours has them.
     """
 
     dataset: str
@@ -53,6 +54,7 @@ class Task:
     labels: bool
     images: int
     folder: Path
+    changed: tuple[str, ...] = ()
 
 
 class Mark(NamedTuple):

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from benchmarks.train import DRAWN_BY, Mark, Task
 from jaxgan import progress
-from jaxgan.config import TrainConfig
 from jaxgan.errors import UserError
 
 _PROGRAM = Path(__file__).parents[2] / "train.py"
@@ -29,7 +28,14 @@ def train(task: Task) -> Iterator[Mark]:
         # The last report may stand some steps before the end, which is not before the minutes.
         seconds = max(last["seconds"], 60 * minutes)
         drawn = evaluate.draw(generate.open_model(run_dir), DRAWN_BY, task.images)
-        yield Mark(minutes, seconds, last["step"] * TrainConfig.batch_size, *drawn)
+        yield Mark(minutes, seconds, last["step"] * _batch_size(run_dir), *drawn)
+
+
+def _batch_size(run_dir: Path) -> int:
+    from jaxgan import checkpoint
+
+    known = checkpoint.read_config(run_dir)
+    return known[0].batch_size if known else 0
 
 
 def _run(task: Task, minutes: float, run_dir: Path) -> None:
@@ -39,6 +45,7 @@ def _run(task: Task, minutes: float, run_dir: Path) -> None:
     }  # fmt: skip
     words = [str(word) for pair in options.items() for word in pair]
     plain = [] if task.labels else ["--no-conditional"]
+    plain += [f"--{option}" for option in task.changed]
     done = subprocess.run(
         [sys.executable, str(_PROGRAM), *words, *plain], capture_output=True, text=True
     )

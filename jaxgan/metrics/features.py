@@ -28,6 +28,7 @@ _FOLDER = Path(__file__).parent / "weights"
 _SHA256 = {
     "mnist": "fd6f3122f3ae968a503557c203a5bdf87ab23c63f0ba53b1a232ac4890258f3b",
 }
+_BORROWED = {"stacked_mnist": "mnist"}  # which looks at one channel at a time
 _BATCH = 500  # images at a time
 # name, kernel size, stride, channels: 28x28 → 14x14 → 7x7
 _LAYERS = (("a", 3, 1, 16), ("b", 4, 2, 32), ("c", 3, 1, 64), ("d", 4, 2, 64), ("e", 3, 1, 64))
@@ -49,7 +50,7 @@ class Seen(NamedTuple):
 
 def known() -> tuple[str, ...]:
     """Return the names of the datasets that have a network."""
-    return tuple(_SHA256)
+    return (*_SHA256, *_BORROWED)
 
 
 def init(key: jax.Array) -> Weights:
@@ -93,11 +94,15 @@ def load(dataset: str) -> Weights:
     Raises:
         UserError: There is no network for the dataset, or its file is not the one that is meant.
     """
-    if dataset not in _SHA256:
-        raise UserError(f"no feature network for {dataset}; there is one for: {', '.join(_SHA256)}")
-    path = _FOLDER / f"{dataset}.npz"
+    if dataset not in known():
+        raise UserError(
+            f"no feature network for {dataset or 'an unnamed dataset'}; "
+            f"there is one for: {', '.join(known())}"
+        )
+    name = _BORROWED.get(dataset, dataset)
+    path = _FOLDER / f"{name}.npz"
     content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != _SHA256[dataset]:
+    if hashlib.sha256(content).hexdigest() != _SHA256[name]:
         raise UserError(f"{path} is damaged: its SHA-256 is not that in features.py; restore it")
     with np.load(io.BytesIO(content), allow_pickle=False) as kept:
         return {name: kept[name] for name in kept.files}

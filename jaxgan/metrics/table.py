@@ -172,12 +172,15 @@ class Reference:
         return self._radii[k]
 
 
-def reference(name: str, train: data.Dataset, test: data.Dataset) -> Reference | Triples:
+def reference(
+    weights: features.Weights, train: data.Dataset, test: data.Dataset
+) -> Reference | Triples:
     """Return what a dataset's generated images are measured by.
 
-    Raises:
-        UserError: No network knows the dataset.
+    Args:
+        weights: Of the dataset's feature network.
+        train: Its training images.
+        test: Its test images.
     """
-    if train.spec.shape[2] == 3:
-        return Triples(features.load("mnist"), test)
-    return Reference(features.load(name), train, test)
+    stacked = train.spec.shape[2] == 3
+    return Triples(weights, test) if stacked else Reference(weights, train, test)
