@@ -89,32 +89,32 @@ class TrainConfig:
     loss: Literal["bce", "hinge", "rpgan"] = "bce"
     """What the players minimise: binary cross-entropy, hinge, or relativistic pairing."""
 
-    r1: float = 0.1
+    r1: float = 1.0
     """Weight of the penalty on D's gradients in real images (R1); 0 for none."""
 
-    r2: float = 0.1
+    r2: float = 1.0
     """Weight of the penalty on D's gradients in generated images (R2); 0 for none."""
 
     penalty_final: float = 1.0
     """Share of both penalties' weights that is left after --anneal-images."""
 
-    learning_rate: float = 4e-4
+    learning_rate: float = 2.4e-3
     """Adam's step size for both players (per step), at the start."""
 
-    learning_rate_final: float = 1.0
-    """Share of --learning-rate that is left after --anneal-images."""
+    learning_rate_images: float = 250_000.0
+    """Images after which the learning rate has fallen to 1/√2; it falls on as 1/√images."""
 
-    beta1: float = 0.5
-    """Adam's decay of the first moment (per step; 0.5: Radford et al. 2016)."""
+    beta1: float = 0.0
+    """Adam's decay of the first moment (per step)."""
 
-    beta2: float = 0.999
+    beta2: float = 0.99
     """Adam's decay of the second moment (per step), at the start."""
 
     beta2_final: float | None = None
     """Adam's decay of the second moment after --anneal-images; as at the start if not given."""
 
     anneal_images: float = 4e6
-    """Images over which learning rate, penalties and Adam's decay reach their final values."""
+    """Images over which the penalties and Adam's decay reach their final values."""
 
     ema_half_life: float = 500_000.0  # and at most 5 % of the images seen: Karras et al. 2020
     """Half-life of the generator's weight average, in images; shorter while a run is young."""
@@ -154,7 +154,7 @@ class TrainConfig:
         for name in ("data_dir", "run_dir"):
             _require(self, name, getattr(self, name) != "", "the name of a folder")
         _require(self, "seed", 0 <= self.seed < 2**32, "a whole number from 0 to 4294967295")
-        for name in ("learning_rate", "learning_rate_final", "anneal_images", "ema_half_life"):
+        for name in ("learning_rate", "learning_rate_images", "anneal_images", "ema_half_life"):
             _require(self, name, 0 < getattr(self, name) < math.inf, "a number above 0")
         for name in ("r1", "r2", "penalty_final"):
             _require(self, name, 0 <= getattr(self, name) < math.inf, "a number of at least 0")

@@ -66,6 +66,14 @@ def test_config_stands_on_the_standard_library():
     assert ours("errors") == set()
 
 
+def test_measures_see_images_and_no_generator():
+    for path in (ROOT / "jaxgan" / "metrics").glob("*.py"):
+        if path.stem == "train_features":  # a program of its own
+            continue
+        found = {part.split(".")[1] for part in imports(path) if part.startswith("jaxgan.")}
+        assert found <= {"metrics", "convolution", "errors", "gan", "data"}, path
+
+
 @pytest.mark.parametrize("name", sorted(EDGES))
 def test_edges_do_not_import_the_shells(name):
     assert not ours(name) & (SHELLS - {"cli"})

@@ -64,7 +64,7 @@ def config(batch: int) -> TrainConfig:
         learning_rate=dcgan.LEARNING_RATE,
         beta1=dcgan.BETA1,
         beta2=dcgan.BETA2,
-        learning_rate_final=1.0,
+        learning_rate_images=1e12,
         r1=0.0,
         r2=0.0,
     )
