@@ -98,6 +98,8 @@ class Options:
             raise UserError(f"--minutes: expected numbers above 0, got {self.minutes}")
         if not all(0 <= seed < 2**32 for seed in self.seeds):
             raise UserError(f"--seeds: expected numbers from 0 to 4294967295, got {self.seeds}")
+        if self.dataset not in ("mnist", "fashion_mnist"):
+            raise UserError(f"--dataset: expected mnist or fashion_mnist, got {self.dataset!r}")
         if unknown := set(self.sides) - set(_SIDES):
             known = ", ".join(f'"{name}"' for name in _SIDES)
             raise UserError(f"--sides: expected some of {known}, got {min(unknown)!r}")
@@ -128,6 +130,7 @@ def _measure(options: Options, lines: list[Line], path: Path) -> None:
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # on a GPU the sides need some
     from benchmarks import report
     from jaxgan import data, progress
+    from jaxgan.export import revision
     from jaxgan.metrics import features
     from jaxgan.metrics.table import Reference
 
@@ -149,6 +152,7 @@ def _measure(options: Options, lines: list[Line], path: Path) -> None:
             for mark in _marks(options, side, seed, wanted):
                 row = reference.measure(mark.image, mark.label)
                 place = {"side": side, "seed": seed, "minutes": mark.minutes}
+                place["revision"] = revision()
                 add(**place, seconds=mark.seconds, seen=mark.seen, **row._asdict())
                 progress.say(f"{side}, seed {seed}, {mark.minutes:g} min: FID {row.fid:.3g}")
         except UserError as error:
@@ -216,7 +220,7 @@ def _kept(minutes: float, path: Path) -> Mark:
 def _text(lines: list[Line], name: str) -> str:
     from benchmarks import report
 
-    groups = _groups(lines)
+    groups, rows = _groups(lines), [line for line in lines if "side" in line]
     machine = next((line["machine"] for line in lines if "machine" in line), None)
     absent = [side for side in _SIDES if not any(side in sides for sides in groups.values())]
     parts = [
@@ -231,8 +235,9 @@ def _text(lines: list[Line], name: str) -> str:
         "feature network judged all of them; FIDs of other networks are not comparable.\n",
         "Figures of several seeds are mean ± standard deviation. The last two columns are the "
         "mean FID divided by jaxgan's after the same minutes, with labels and without.\n",
-        *(_table(minutes, sides) for minutes, sides in groups.items()),
-        _controls([line for line in lines if "control" in line]),
+        "Every table ends with rows of real images, measured in the same way.\n",
+        *(_table(minutes, sides, lines) for minutes, sides in groups.items()),
+        f"Revisions: {', '.join(sorted({row.get('revision', 'unknown') for row in rows}))}.\n",
         *([f"Not measured: {'; '.join(absent)}.\n"] if absent else []),
         f"![FID against minutes of training]({name}.png)\n",
     ]
@@ -252,8 +257,8 @@ def _groups(lines: list[Line]) -> dict[float, dict[str, list[Line]]]:
     }
 
 
-def _table(minutes: float, sides: dict[str, list[Line]]) -> str:
-    """Return the section of one time: a row a side."""
+def _table(minutes: float, sides: dict[str, list[Line]], lines: list[Line]) -> str:
+    """Return the section of one time: a row a side, then the control rows."""
     from benchmarks import report
 
     fids = {side: statistics.mean(row["fid"] for row in rows) for side, rows in sides.items()}
@@ -271,16 +276,12 @@ def _table(minutes: float, sides: dict[str, list[Line]]) -> str:
         )
         for side, rows in sides.items()
     ]  # fmt: skip
+    cells += [
+        (line["control"], *["—"] * 4, *(_spread([line[name]]) for name in _METRICS), "—", "—")
+        for line in lines
+        if "control" in line
+    ]
     return f"## {minutes:g} minutes\n\n" + report.markdown(heads, cells)
-
-
-def _controls(lines: list[Line]) -> str:
-    from benchmarks import report
-
-    cells = [(line["control"], *(_spread([line[name]]) for name in _METRICS)) for line in lines]
-    return "## Real images, by the same network\n\n" + report.markdown(
-        ["", *_METRICS.values()], cells
-    )
 
 
 def _spread(values: Iterator[float | None]) -> str:

@@ -12,7 +12,7 @@ import shutil
 import sys
 import warnings
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,11 +49,12 @@ logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathnam
 
 
 class Saved(NamedTuple):
-    """A checkpoint as it lies on the disk."""
+    """A checkpoint as it lies on the disk, with its score, lower is better, if it has one."""
 
     step: int
     date: datetime.datetime
     size: int
+    score: float | None
 
 
 class Store:
@@ -81,6 +82,8 @@ class Store:
         options = ocp.CheckpointManagerOptions(
             create=True,
             cleanup_tmp_directories=True,
+            best_fn=lambda scores: scores[_SCORE],  # else Orbax writes no score to the disk
+            best_mode="min",
             preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(keep), best]),
         )
         self._manager = ocp.CheckpointManager((run_dir / _FOLDER).absolute(), options=options)
@@ -262,6 +265,8 @@ def _read_config(run_dir: Path) -> tuple[TrainConfig, ImageSpec, int] | None:
         content = json.loads(path.read_text())
         images = content["images"]
         spec = ImageSpec(tuple(images["shape"]), images["classes"])
+        if missing := {field.name for field in fields(TrainConfig)} - set(content["settings"]):
+            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
         return TrainConfig(**content["settings"]), spec, images["count"]
     except (ValueError, TypeError, KeyError, UserError) as error:
         raise UserError(f"{path} is damaged or of another version: {first_line(error)}") from error
@@ -270,7 +275,14 @@ def _read_config(run_dir: Path) -> tuple[TrainConfig, ImageSpec, int] | None:
 def _describe(path: Path) -> Saved:
     files = list(_files(path))
     date = datetime.datetime.fromtimestamp(path.stat().st_mtime)
-    return Saved(int(path.name), date, sum(os.path.getsize(file) for file in files))
+    return Saved(int(path.name), date, sum(map(os.path.getsize, files)), _read_score(path))
+
+
+def _read_score(path: Path) -> float | None:
+    try:
+        return float(json.loads((path / "metrics" / "metrics").read_text())[_SCORE])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def _step_dir(run_dir: Path, step: int) -> Path:

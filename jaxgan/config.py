@@ -129,7 +129,8 @@ class TrainConfig:
     """Epochs between checkpoints; the last step is always saved."""
 
     keep_checkpoints: int = 3
-    """Checkpoints to keep: so many of the newest, and the best by FID beside them."""
+    """Checkpoints to keep: so many of the newest, and beside them the best by FID (by KL for
+    stacked_mnist)."""
 
     evaluate_every: int = 5
     """Epochs between evaluations on a few thousand images, which also stand at a run's end and

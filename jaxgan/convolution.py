@@ -168,7 +168,10 @@ def piece(
         stride: s.
         slope: Of leaky ReLU.
         form: Form of the family.
+
+    Its gradients in share and around are none.
     """
+    share, around = lax.stop_gradient((share, around))
     if form == "onednn":
         return _piece(
             x, kernel, bias, share, around, native.Layer(False, len(kernel), stride, slope)

@@ -30,6 +30,9 @@ class EvaluateConfig:
     model: Path = Path("generator.tflite")
     """A .tflite file of convert_tflite.py, or a run directory of train.py."""
 
+    step: int | None = None
+    """Step of a run directory's checkpoint; the newest if not given."""
+
     data_dir: str = TrainConfig.data_dir
     """Folder of prepared TFDS datasets."""
 
@@ -58,12 +61,15 @@ def main(config: EvaluateConfig) -> None:
     from jaxgan.metrics import features, table
 
     started = time.perf_counter()
-    model = generate.open_model(config.model)
+    model = generate.open_model(config.model, step=config.step)
     dataset = config.dataset or model.dataset
     weights = features.load(dataset)
-    splits = [data.load(dataset, config.data_dir, split) for split in ("train", "test")]
-    _require_shape(model, splits[0].spec.shape)
-    real = table.reference(weights, *splits)
+    test = data.load(dataset, config.data_dir, "test")
+    _require_shape(model, test.spec.shape)
+    # The triples are many, and need no training images.
+    train = test if dataset == data.STACKED else data.load(dataset, config.data_dir)
+    real = table.reference(weights, train, test)
+    progress.say(f"measuring {config.model} and real images of {dataset}")
     drawn = draw(model, config.seed, config.images or real.COUNT)
     rows = {config.model.name: real.measure(*drawn), **real.controls()}
     _print(rows)
@@ -78,15 +84,27 @@ def main(config: EvaluateConfig) -> None:
     progress.say(f"{config.out}: the same as JSON, after {content['seconds']} s")
 
 
-def draw(model: Model, seed: int, count: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return images uint8 [N, H, W, C] of a model, and the labels asked for, in turn; or None."""
-    label = np.arange(count, dtype=np.int32) % model.classes if model.classes else None
-    parts = [
-        model.images(seed, indices, label if label is None else label[indices])
-        for at in range(0, count, _BATCH)
-        for indices in [np.arange(at, min(at + _BATCH, count))]
+def draw(
+    model: Model, seed: int, count: int, first: int = 0
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return images of a model, and the labels asked for: every class in turn.
+
+    Args:
+        model: The generator.
+        seed: Of the latent vectors.
+        count: Number of images.
+        first: Index of the first.
+
+    Returns:
+        Images uint8 [N, H, W, C] and labels int32 [N], None for a plain GAN.
+    """
+    indices = np.arange(first, first + count)
+    label = (indices % model.classes).astype(np.int32) if model.classes else None
+    parts = [slice(at, at + _BATCH) for at in range(0, count, _BATCH)]
+    drawn = [
+        model.images(seed, indices[part], label if label is None else label[part]) for part in parts
     ]
-    return np.concatenate(parts), label
+    return np.concatenate(drawn), label
 
 
 def _require_shape(model: Model, shape: tuple[int, ...]) -> None:
@@ -99,8 +117,12 @@ def _require_shape(model: Model, shape: tuple[int, ...]) -> None:
 
 def _print(rows: dict[str, NamedTuple]) -> None:
     first = next(iter(rows.values()))
-    heads = ("images", *(name.replace("_", " ") for name in first._fields))
-    progress.table(heads, [(name, *map(_text, row)) for name, row in rows.items()])
+    shown = [name for name in first._fields if name != "histogram"]
+    heads = ("images", *(name.replace("_", " ") for name in shown))
+    progress.table(
+        heads,
+        [(name, *(_text(getattr(row, one)) for one in shown)) for name, row in rows.items()],
+    )
 
 
 def _text(value: Any) -> str:

@@ -165,7 +165,7 @@ def _convert(source: Source, batch_sizes: list[int], folder: Path) -> bytes:
 def _metadata(source: Source) -> dict[str, str]:
     return {
         "version": __version__,
-        "revision": _revision(),
+        "revision": revision(),
         "dataset": source.config.dataset,
         "seed": str(source.config.seed),
         "step": str(source.step),
@@ -175,7 +175,7 @@ def _metadata(source: Source) -> dict[str, str]:
     }
 
 
-def _revision() -> str:
+def revision() -> str:
     """Return the source's git revision, marked where files were changed since; or ``unknown``."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
     try:

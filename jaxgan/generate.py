@@ -102,14 +102,21 @@ def main(config: GenerateConfig) -> None:
     progress.say(f"{config.out}: {config.count} images")
 
 
-def open_model(path: Path, threads: int = 1) -> Model:
-    """Return the generator in a .tflite file, or that of a run directory's newest checkpoint.
+def open_model(path: Path, threads: int = 1, step: int | None = None) -> Model:
+    """Return the generator in a .tflite file, or that of a run directory's checkpoint.
+
+    Args:
+        path: File or directory.
+        threads: Threads that run a file.
+        step: Which checkpoint of a directory; the newest if None.
 
     Raises:
         ModelError: The file is no generator.
-        UserError: The directory holds no run.
+        UserError: The directory holds no run, or no such checkpoint.
     """
     if not path.is_dir():
+        if step is not None:
+            raise UserError(f"--step: {path} is one model; give a run directory as --model")
         from jaxgan import tflite
 
         file = tflite.Generator.read(path, threads)
@@ -118,7 +125,7 @@ def open_model(path: Path, threads: int = 1) -> Model:
     from jaxgan import export
     from jaxgan.gan import make_gan
 
-    source = export.from_run(path)
+    source = export.from_run(path, step)
     sample = make_gan(source.config, source.spec).sample
 
     def draw(latent: np.ndarray, label: np.ndarray | None) -> np.ndarray:

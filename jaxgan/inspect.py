@@ -35,9 +35,14 @@ def main(config: InspectConfig) -> None:
     step, state = checkpoint.load(config.run_dir, config.step)
     entries = checkpoint.saved(config.run_dir)
     progress.table(
-        ("checkpoint step", "date", "MB"),
+        ("checkpoint step", "date", "MB", "FID then"),
         [
-            (entry.step, f"{entry.date:%Y-%m-%d %H:%M:%S}", f"{entry.size / 1e6:.1f}")
+            (
+                entry.step,
+                f"{entry.date:%Y-%m-%d %H:%M:%S}",
+                f"{entry.size / 1e6:.1f}",
+                "-" if entry.score is None else f"{entry.score:.3f}",
+            )
             for entry in entries
         ],
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from jaxgan import data, images, latents, progress
+from jaxgan import data, evaluate, generate, progress
 from jaxgan.config import ImageSpec, TrainConfig
 from jaxgan.gan import GAN, State
 from jaxgan.metrics import features, table
@@ -21,42 +21,50 @@ _FIRST = 1_000  # index of the first, so that they are none of those on the samp
 
 
 class Judge:
-    """Looks at the weight average now and then; says so once if nobody knows the dataset.
-
-    Attributes:
-        score: What the last look gave, lower is better; None where there was none.
-    """
+    """Looks at the weight average now and then; says so once if nobody knows the dataset."""
 
     def __init__(self, config: TrainConfig, train: data.Dataset, spec: ImageSpec, gan: GAN) -> None:
-        """Take what is known of a run; nothing is computed before the first look."""
-        self.score: float | None = None
-        self._config, self._train, self._gan = config, train, gan
-        self._known = config.dataset in features.known()
-        self._reference: table.Reference | table.Triples | None = None
-        indices = np.arange(_FIRST, _FIRST + _IMAGES)
-        self._latent = latents.latents(config.seed, indices, config.latent_size)
-        self._label = latents.cycle(range(spec.classes), indices)
-        if config.evaluate_every and not self._known:
+        """Take what is known of a run, and read what the images are compared with.
+
+        Raises:
+            UserError: The test images cannot be read.
+        """
+        self._every, self._seed, self._gan = config.evaluate_every, config.seed, gan
+        self._model = generate.Model(
+            self._draw, config.latent_size, spec.shape, spec.classes, config.dataset
+        )
+        self._last: tuple[int, float] | None = None
+        if not self._every:
+            return
+        if config.dataset not in features.known():
             progress.say(f"no feature network for {config.dataset}: the run is not evaluated")
+            self._every = 0
+            return
+        test = data.load(config.dataset, config.data_dir, "test")
+        self._reference = table.reference(features.load(config.dataset), train, test)
+
+    def _draw(self, latent: np.ndarray, label: np.ndarray | None) -> np.ndarray:
+        return np.asarray(self._gan.sample(self._params, latent, label))
 
     def is_due(self, epoch: int) -> bool:
         """Return whether an epoch is one of those that are evaluated."""
-        every = self._config.evaluate_every
-        return self._known and every > 0 and epoch % every == 0
+        return self._every > 0 and epoch % self._every == 0
 
     def look(self, state: State) -> dict[str, float] | None:
         """Return the metrics of a state's generator by their names; None if nobody judges."""
-        if not self._known or not self._config.evaluate_every:
+        if not self._every:
             return None
-        if self._reference is None:
-            test = data.load(self._config.dataset, self._config.data_dir, "test")
-            weights = features.load(self._config.dataset)
-            self._reference = table.reference(weights, self._train, test)
-        drawn = self._gan.sample(state.average, self._latent, self._label)
-        glance = self._reference.glance(images.to_uint8(np.asarray(drawn)), self._label)
-        score = glance[0]
-        self.score = float(score) if math.isfinite(score) else None
+        self._params = state.average
+        glance = self._reference.glance(
+            *evaluate.draw(self._model, self._seed, _IMAGES, first=_FIRST)
+        )
+        self._last = int(state.step), glance.score
         return {name: value for name, value in glance._asdict().items() if value is not None}
+
+    def score(self, state: State) -> float | None:
+        """Return the score of a state, lower is better; None if it was not looked at."""
+        step, score = self._last or (-1, math.nan)
+        return score if step == int(state.step) and math.isfinite(score) else None
 
 
 def collapse(quality: Mapping[str, float], seen: int) -> str | None:

@@ -64,11 +64,11 @@ def in_turn(
     (loss, logits), gradient = jax.value_and_grad(d_loss, has_aux=True)(params)
 
     def for_generator(params: Params) -> tuple[jax.Array, jax.Array]:
-        return jax.value_and_grad(
-            lambda image: objective.generator(
-                logits[0], discriminator.apply({"params": params}, image, label)
-            )
-        )(fake)
+        def judge(image: jax.Array) -> jax.Array:
+            return discriminator.apply({"params": params}, image, label)
+
+        beside = judge(real) if objective.paired else logits[0]
+        return jax.value_and_grad(lambda image: objective.generator(beside, judge(image)))(fake)
 
     return Lesson(gradient, for_generator, loss, jnp.zeros(()), logits)
 

@@ -17,10 +17,12 @@ class Objective(NamedTuple):
     Attributes:
         discriminator: The discriminator's loss.
         generator: The generator's loss.
+        paired: Whether the generator's loss looks at real logits at all.
     """
 
     discriminator: Loss
     generator: Loss
+    paired: bool = False
 
 
 def _bce_discriminator(real: jax.Array, fake: jax.Array) -> jax.Array:
@@ -64,11 +66,12 @@ def _rpgan_generator(real: jax.Array, fake: jax.Array) -> jax.Array:
     return jnp.mean(jax.nn.softplus(real - fake))
 
 
-RPGAN = Objective(_rpgan_discriminator, _rpgan_generator)
+RPGAN = Objective(_rpgan_discriminator, _rpgan_generator, paired=True)
 """Relativistic pairing: a real and a generated image are judged by the difference of their logits.
 
 L_D = mean(-log sigmoid(real - fake)), L_G = mean(-log sigmoid(fake - real)):
 Jolicoeur-Martineau 2019; Huang et al. 2024 (R3GAN), eq. 2. log 2 each where all logits are equal.
+Both players see the same real images; R3GAN draws fresh ones for the generator.
 """
 
 OBJECTIVES = {"bce": BCE, "hinge": HINGE, "rpgan": RPGAN}

@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -83,16 +83,35 @@ class Log:
 
     Opening it for a run that continues at a step drops the lines after that step, and a torn last
     line, so that no report is doubled or missing.
+
+    Attributes:
+        seconds: The training clock.
+        judged: Step of the newest evaluation; -1 if there is none.
     """
 
     def __init__(self, path: Path, step: int) -> None:
         kept = [line for line in read_log(path) if line["step"] <= step]
-        write_whole(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
         self.seconds = kept[-1]["seconds"] if kept else 0.0
-        self._file = path.open("a")
+        self.judged = max((line["step"] for line in kept if _is_look(line)), default=-1)
+        self._path = path
+        self._start(kept)
+
+    def _start(self, lines: list[dict[str, float]]) -> None:
+        write_whole(self._path, "".join(json.dumps(line) + "\n" for line in lines).encode())
+        self._file = self._path.open("a")
+
+    def forget(self, due: Callable[[int], bool]) -> None:
+        """Drop the lines of steps that are not due: ends of a run that now goes on."""
+        lines = read_log(self._path)
+        kept = [line for line in lines if due(line["step"])]
+        if len(kept) < len(lines):
+            self._file.close()
+            self._start(kept)
 
     def write(self, line: Mapping[str, float]) -> None:
         """Append a report and hand it to the system at once."""
+        if _is_look(line):
+            self.judged = int(line["step"])
         self._file.write(json.dumps(dict(line)) + "\n")
         self._file.flush()
 
@@ -101,6 +120,10 @@ class Log:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+
+
+def _is_look(line: Mapping[str, float]) -> bool:
+    return "discriminator_loss" not in line
 
 
 def read_log(path: Path) -> list[dict[str, float]]:
@@ -194,9 +217,13 @@ class Display:
     def tell(self, quality: Mapping[str, float], collapse: str | None) -> None:
         """Print what a judge says as a line, with a warning where the generator has collapsed."""
         numbers = "  ".join(
-            f"{name.replace('_', ' ')} {value:.3g}" for name, value in quality.items()
+            f"{name.replace('_', ' ')} {_number(value)}" for name, value in quality.items()
         )
         say(f"  {numbers}" + (f"  WARNING: {collapse}" if collapse else ""))
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
 
 
 def duration(seconds: float) -> str:
@@ -214,8 +241,8 @@ def plot(path: Path, reports: list[dict[str, float]]) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    steps = [report for report in reports if "discriminator_loss" in report]
-    looks = [report for report in reports if "discriminator_loss" not in report]
+    steps = [report for report in reports if not _is_look(report)]
+    looks = [report for report in reports if _is_look(report)]
     panels = 2 + bool(looks)
     figure, axes = pyplot.subplots(panels, 1, figsize=(8, 3 * panels))
     _lines(axes[0], steps, "step", ("discriminator_loss", "generator_loss"), "loss (nats)")

@@ -95,16 +95,16 @@ def train(config: TrainConfig) -> int:
                     store.settle(wait=False)
                     saves = epoch % config.checkpoint_every == 0 and step < last
                     if saves or (judge.is_due(epoch) and step < last):
-                        watch.tell(judge.look(state))
+                        watch.tell(judge.look(state), step)
                     if saves:
                         samples.settle()  # a checkpoint has all that was before it
-                        store.save(_sound(state), judge.score)
+                        store.save(_sound(state), judge.score(state))
                     watch.restart()
             watch.finish()
-            if step > first and not interrupted:
-                watch.tell(judge.look(state))
+            if not interrupted and log.judged != step:
+                watch.tell(judge.look(state), step)
         if step > first:
-            store.save(_sound(state), None if interrupted else judge.score)
+            store.save(_sound(state), judge.score(state))
     return _finish(config, spec, state, int(interrupted[0]) if interrupted else 0)
 
 
@@ -140,13 +140,16 @@ class _Watch:
         self._config, self._steps_per_epoch = config, steps_per_epoch
         self._log, self._display = log, display
         self._pending: tuple[Metrics, int] | None = None
-        self._seen = self._lapped = step
-        self._started, self._compiling = time.perf_counter(), True
+        self._lapped, self._started = step, time.perf_counter()
+        self._compiled: set[int] = set()  # calls of so many steps
+        self._latest: tuple[dict[str, float], int] | None = None
 
     def see(self, metrics: Metrics, step: int) -> None:
         """Take the metrics of a call that ends at a step, not yet there; look at the last one's."""
         self.settle()
-        self._pending, self._seen = (metrics, step), step
+        if self._latest is None and self._pending is None:
+            self._log.forget(self._is_due)  # the run goes on past an end that was no such step
+        self._pending = metrics, step
 
     def settle(self) -> None:
         """Look at what is pending: stop where it is not finite, report where it is due."""
@@ -158,14 +161,16 @@ class _Watch:
         steps = range(end - len(columns["generator_loss"]) + 1, end + 1)
         self._display.advance(end, self._clock())
         due = [step for step in steps if self._is_due(step)]
-        # A call is timed whole; the first, which the compiler is a part of, counts as no training.
-        rate = self._lap(end, counts=not self._compiling) if due or self._compiling else 0.0
-        self._compiling = False
+        # A call is timed whole; one of a new length, which is compiled, counts as no training.
+        compiled = len(steps) in self._compiled
+        rate = self._lap(end, counts=compiled) if due or not compiled else 0.0
+        self._compiled.add(len(steps))
         for row, step in enumerate(steps):
             values = {name: float(column[row]) for name, column in columns.items()}
             self._refuse_infinite(values, step)
             if step in due:
                 self._report(values, step, rate)
+            self._latest = values, step
 
     def _is_due(self, step: int) -> bool:
         return step % self._config.report_every == 0 or step % self._steps_per_epoch == 0
@@ -179,10 +184,11 @@ class _Watch:
             )
 
     def finish(self) -> None:
-        """Look at the last call, and count the time since the last report."""
+        """Look at the last call and report its last step, whether due or not."""
         self.settle()
-        if self._seen > self._lapped:
-            self._lap(self._seen, counts=True)
+        if self._latest is not None and not self._is_due(self._latest[1]):
+            values, step = self._latest
+            self._report(values, step, self._lap(step, counts=True))
 
     def is_late(self) -> bool:
         """Return whether the training clock has passed ``config.minutes``."""
@@ -190,14 +196,14 @@ class _Watch:
 
     def _clock(self) -> float:
         """Return the seconds of training so far."""
-        running = 0.0 if self._compiling else time.perf_counter() - self._started
+        running = time.perf_counter() - self._started if self._compiled else 0.0
         return self._log.seconds + running
 
-    def tell(self, quality: Mapping[str, float] | None) -> None:
-        """Report what a judge says of the state that was last seen; None if there is no judge."""
+    def tell(self, quality: Mapping[str, float] | None, step: int) -> None:
+        """Report what a judge says of a step's state; None if there is no judge."""
         if quality is not None:
-            self._log.write({**self._place(self._seen), **quality})
-            self._display.tell(quality, collapse(quality, self._seen * self._config.batch_size))
+            self._log.write({**self._place(step), **quality})
+            self._display.tell(quality, collapse(quality, step * self._config.batch_size))
 
     def restart(self) -> None:
         """Leave what was done since the last report, samples and saving, out of the clock."""

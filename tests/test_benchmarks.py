@@ -125,7 +125,7 @@ def test_quality_is_reported_from_rows_alone(tmp_path):
     )
     assert "| 2 | 2 ± 0 | 60,000 ± 0 | 500 ± 0 | 4 ± 1.41 |" in ours and "| 1 | — |" in ours
     assert "| 36 |" in peer and "| 9 | — |" in peer  # 36 / 4; no side without labels
-    assert "| real train | 0.3 |" in text
+    assert "| real train | — | — | — | — | 0.3 |" in text
     assert "| jaxgan loss=rpgan | 1 | 2 |" in text  # a variant
     assert "Not measured: jaxgan, no labels; TensorFlow tutorial" in text
     assert (tmp_path / "mnist.png").stat().st_size > 5000

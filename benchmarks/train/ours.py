@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from jaxgan import progress
 from jaxgan.errors import UserError
 
 _PROGRAM = Path(__file__).parents[2] / "train.py"
-_LATE = 1.1  # times the minutes asked for, at which a run directory is a later one
+_LATE = 10.0  # seconds past the time asked for, at which a run directory is a later one's
 
 
 def train(task: Task) -> Iterator[Mark]:
@@ -23,12 +24,10 @@ def train(task: Task) -> Iterator[Mark]:
     for minutes in task.minutes:
         _run(task, minutes, run_dir)
         last = progress.read_log(run_dir / "metrics.jsonl")[-1]
-        if last["seconds"] > 60 * minutes * _LATE + 60:
+        if last["seconds"] > 60 * minutes + _LATE:
             raise UserError(f"{run_dir} is past {minutes:g} minutes already; remove it")
-        # The last report may stand some steps before the end, which is not before the minutes.
-        seconds = max(last["seconds"], 60 * minutes)
         drawn = evaluate.draw(generate.open_model(run_dir), DRAWN_BY, task.images)
-        yield Mark(minutes, seconds, last["step"] * _batch_size(run_dir), *drawn)
+        yield Mark(minutes, last["seconds"], last["step"] * _batch_size(run_dir), *drawn)
 
 
 def _batch_size(run_dir: Path) -> int:
@@ -46,9 +45,15 @@ def _run(task: Task, minutes: float, run_dir: Path) -> None:
     words = [str(word) for pair in options.items() for word in pair]
     plain = [] if task.labels else ["--no-conditional"]
     plain += [f"--{option}" for option in task.changed]
-    done = subprocess.run(
-        [sys.executable, str(_PROGRAM), *words, *plain], capture_output=True, text=True
-    )
-    if done.returncode:
-        reason = done.stderr.strip().rpartition("\n")[2] or "it did not say why"
-        raise UserError(f"train.py ended with code {done.returncode}: {reason}")
+    command = [sys.executable, str(_PROGRAM), *words, *plain]
+    running = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    try:
+        _, err = running.communicate()
+    finally:
+        running.terminate()  # it saves, then leaves
+    if running.returncode:
+        reason = err.strip().rpartition("\n")[2] or "it did not say why"
+        raise UserError(f"train.py ended with code {running.returncode}: {reason}")

@@ -117,5 +117,6 @@ def see(weights: Weights, image: np.ndarray) -> Seen:
 
 @jax.jit
 def _see(weights: Weights, image: jax.Array) -> Seen:
-    feature, logits = apply(weights, normalize(image), "xla")
+    with jax.default_matmul_precision("highest"):  # a GPU would round to 10 bits
+        feature, logits = apply(weights, normalize(image), "xla")
     return Seen(feature, jnp.argmax(logits, -1).astype(jnp.int32))

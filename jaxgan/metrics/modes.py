@@ -13,12 +13,17 @@ class Modes(NamedTuple):
     """Variety of triples.
 
     Attributes:
-        kl: KL(p ‖ uniform over the triples) in nats, plug-in; 0 to log(classes³).
         modes: Different triples seen, 1 to classes³.
+        kl: KL(p ‖ uniform over the triples) in nats, plug-in; 0 to log(classes³).
     """
 
-    kl: float
     modes: int
+    kl: float
+
+    @property
+    def score(self) -> float:
+        """The number to compare generators by, lower is better."""
+        return self.kl
 
 
 def modes(label: np.ndarray, classes: int = 10) -> Modes:
@@ -30,4 +35,4 @@ def modes(label: np.ndarray, classes: int = 10) -> Modes:
         classes: Classes of a channel.
     """
     triple = np.ravel_multi_index(tuple(np.transpose(label)), (classes,) * 3)
-    return Modes(labels.histogram_kl(triple, classes**3), len(np.unique(triple)))
+    return Modes(len(np.unique(triple)), labels.histogram_kl(triple, classes**3))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from jaxgan.errors import UserError
 from jaxgan.metrics import density_coverage, features, fid, kid, labels, modes, nearest, neighbours
 from jaxgan.metrics import precision_recall as pr
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from jaxgan import data
 
 _CONTROL, _REPEATED = 10_000, 1_000  # images of a control row, and of the one that repeats them
+_FEWEST = 10  # real images that neighbours can be looked for among
 _SEED = 0  # of the training images that the control rows take
 
 
@@ -30,6 +32,7 @@ class Row(NamedTuple):
         coverage: Like recall.
         agreement: Share of images that show the label asked for; None where none was asked for.
         histogram_kl: KL(classes seen ‖ uniform) in nats.
+        histogram: Shares of the classes seen.
         nearest: Distance to the nearest training image, median over the images; pixels of 0 to 1.
     """
 
@@ -42,6 +45,7 @@ class Row(NamedTuple):
     coverage: float
     agreement: float | None
     histogram_kl: float
+    histogram: list[float]
     nearest: float
 
 
@@ -52,6 +56,11 @@ class Glance(NamedTuple):
     recall: float
     agreement: float | None
     histogram_kl: float
+
+    @property
+    def score(self) -> float:
+        """The number to compare generators by, lower is better."""
+        return self.fid
 
 
 class Triples:
@@ -143,6 +152,7 @@ class Reference:
             **density_coverage.density_coverage(
                 real, fake, radius=self._test_radius(density_coverage.K)
             )._asdict(),
+            histogram=labels.histogram(seen.label, features.CLASSES).tolist(),
             nearest=float(np.median(nearest.nearest(image, self._train.image))),
         )
 
@@ -181,6 +191,13 @@ def reference(
         weights: Of the dataset's feature network.
         train: Its training images.
         test: Its test images.
+
+    Raises:
+        UserError: They are too few.
     """
+    if len(test.image) < _FEWEST:
+        raise UserError(
+            f"the dataset has {len(test.image)} test images, expected {_FEWEST} to compare with"
+        )
     stacked = train.spec.shape[2] == 3
     return Triples(weights, test) if stacked else Reference(weights, train, test)
