@@ -97,3 +97,9 @@ def test_a_collapse_is_told(quality, word):
     said = judge.collapse(quality, 10**6)
     assert (said is None) if word is None else (word in said)
     assert judge.collapse(quality, 1000) is None
+
+
+def test_every_network_has_the_weights_that_are_meant():
+    assert set(features.known()) == {"mnist", "fashion_mnist", "stacked_mnist"}
+    for name in features.known():
+        assert sum(value.size for value in features.load(name).values()) < 500_000

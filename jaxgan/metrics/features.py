@@ -27,6 +27,7 @@ SIZE, CLASSES = 128, 10  # of the feature vector, which is the layer before the 
 _FOLDER = Path(__file__).parent / "weights"
 _SHA256 = {
     "mnist": "fd6f3122f3ae968a503557c203a5bdf87ab23c63f0ba53b1a232ac4890258f3b",
+    "fashion_mnist": "e556ad1f7669182217e145e15d3fad3fa0b688e751af78e1073f78399fb09939",
 }
 _BORROWED = {"stacked_mnist": "mnist"}  # which looks at one channel at a time
 _BATCH = 500  # images at a time
