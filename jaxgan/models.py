@@ -176,7 +176,8 @@ class Linear(nn.Module):
 
 
 def _keep(layer: nn.Module, result: jax.Array) -> jax.Array:
-    layer.sow(RESULTS, "result", result, reduce_fn=lambda _, new: new, init_fn=lambda: None)
+    if not layer.is_initializing():  # when all is mutable, and params alone are wanted
+        layer.sow(RESULTS, "result", result, reduce_fn=lambda _, new: new, init_fn=lambda: None)
     return result
 
 
