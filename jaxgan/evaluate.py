@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from jaxgan.generate import Model
 
 _BATCH = 1_000  # images drawn at a time
+_MEMORY = 50 << 20  # bytes of what is computed at a time, roughly
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,11 @@ class EvaluateConfig:
 
 def main(config: EvaluateConfig) -> None:
     """Measure, print the table, write it as JSON."""
-    from jaxgan import data, files, generate  # after parsing: --help and Ctrl-C answer at once
+    from jaxgan import data, files, generate, runtime  # after parsing: --help answers at once
     from jaxgan.metrics import features, table
 
     started = time.perf_counter()
+    runtime.keep_memory(_MEMORY)
     model = generate.open_model(config.model, step=config.step)
     dataset = config.dataset or model.dataset
     weights = features.load(dataset)

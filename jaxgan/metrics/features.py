@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -112,12 +113,13 @@ def load(dataset: str) -> Weights:
 def see(weights: Weights, image: np.ndarray) -> Seen:
     """Return features and classes of images uint8 [N, 28, 28, 1]."""
     weights = {name: jnp.asarray(value, jnp.float32) for name, value in weights.items()}
-    parts = [_see(weights, image[at : at + _BATCH]) for at in range(0, len(image), _BATCH)]
+    form = convolution.choose_form()  # all forms agree to rounding
+    parts = [_see(weights, image[at : at + _BATCH], form) for at in range(0, len(image), _BATCH)]
     return Seen(*(np.concatenate(pieces) for pieces in zip(*parts, strict=True)))
 
 
-@jax.jit
-def _see(weights: Weights, image: jax.Array) -> Seen:
+@partial(jax.jit, static_argnames="form")
+def _see(weights: Weights, image: jax.Array, form: str) -> Seen:
     with jax.default_matmul_precision("highest"):  # a GPU would round to 10 bits
-        feature, logits = apply(weights, normalize(image), "xla")
+        feature, logits = apply(weights, normalize(image), form)
     return Seen(feature, jnp.argmax(logits, -1).astype(jnp.int32))
