@@ -7,6 +7,7 @@ import datetime
 import hashlib
 import json
 import logging
+import operator
 import os
 import shutil
 import sys
@@ -73,8 +74,9 @@ class Store:
         """
         self._run_dir = run_dir
         self._lock = lock(run_dir)
+        score = operator.itemgetter(_SCORE)
         best = policies.BestN(
-            get_metric_fn=lambda scores: scores[_SCORE],
+            get_metric_fn=score,
             reverse=True,
             n=1,
             keep_checkpoints_without_metrics=False,
@@ -82,7 +84,7 @@ class Store:
         options = ocp.CheckpointManagerOptions(
             create=True,
             cleanup_tmp_directories=True,
-            best_fn=lambda scores: scores[_SCORE],  # else Orbax writes no score to the disk
+            best_fn=score,  # else Orbax writes no score to the disk
             best_mode="min",
             preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(keep), best]),
         )

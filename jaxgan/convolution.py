@@ -176,15 +176,18 @@ def piece(
         return _piece(
             x, kernel, bias, share, around, native.Layer(False, len(kernel), stride, slope)
         )
-    return gate(
-        convolve(x, kernel, stride, form) + share[:, None, None, None] * bias, around, slope
-    )
+    return _in_steps(x, kernel, bias, share, around, stride, slope, form)
 
 
+def _in_steps(x, kernel, bias, share, around, stride, slope, form):
+    sum_ = convolve(x, kernel, stride, form) + share[:, None, None, None] * bias
+    return gate(sum_, around, slope)
+
+
+# The same, but with its gradients in x and the kernel by one call of oneDNN.
 @partial(jax.custom_vjp, nondiff_argnums=(5,))
 def _piece(x, kernel, bias, share, around, what):
-    sum_ = convolve(x, kernel, what.stride, "onednn") + share[:, None, None, None] * bias
-    return gate(sum_, around, what.slope)
+    return _in_steps(x, kernel, bias, share, around, what.stride, what.slope, "onednn")
 
 
 def _piece_forward(x, kernel, bias, share, around, what):

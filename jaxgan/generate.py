@@ -9,13 +9,16 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from jaxgan import cli, progress
-from jaxgan.config import MOST_COUNT, MOST_THREADS
+from jaxgan.config import MOST_COUNT, MOST_THREADS, ImageSpec, TrainConfig
 from jaxgan.errors import UserError
+
+if TYPE_CHECKING:
+    from jaxgan.gan import GAN, Params
 
 Draw = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
 
@@ -125,13 +128,16 @@ def open_model(path: Path, threads: int = 1, step: int | None = None) -> Model:
     from jaxgan import export
     from jaxgan.gan import make_gan
 
-    source = export.from_run(path, step)
-    sample = make_gan(source.config, source.spec).sample
+    config, spec, params, _ = export.from_run(path, step)
+    return of_params(make_gan(config, spec), params, config, spec)
+
+
+def of_params(gan: GAN, params: Params, config: TrainConfig, spec: ImageSpec) -> Model:
+    """Return what draws with a generator's params by JAX."""
 
     def draw(latent: np.ndarray, label: np.ndarray | None) -> np.ndarray:
-        return np.asarray(sample(source.params, latent, label))
+        return np.asarray(gan.sample(params, latent, label))
 
-    config, spec = source.config, source.spec
     return Model(draw, config.latent_size, spec.shape, spec.classes, config.dataset)
 
 

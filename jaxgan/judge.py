@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-import numpy as np
-
 from jaxgan import data, evaluate, generate, progress
 from jaxgan.config import ImageSpec, TrainConfig
 from jaxgan.gan import GAN, State
@@ -29,10 +27,7 @@ class Judge:
         Raises:
             UserError: The test images cannot be read.
         """
-        self._every, self._seed, self._gan = config.evaluate_every, config.seed, gan
-        self._model = generate.Model(
-            self._draw, config.latent_size, spec.shape, spec.classes, config.dataset
-        )
+        self._every, self._config, self._spec, self._gan = config.evaluate_every, config, spec, gan
         self._last: tuple[int, float] | None = None
         if not self._every:
             return
@@ -43,9 +38,6 @@ class Judge:
         test = data.load(config.dataset, config.data_dir, "test")
         self._reference = table.reference(features.load(config.dataset), train, test)
 
-    def _draw(self, latent: np.ndarray, label: np.ndarray | None) -> np.ndarray:
-        return np.asarray(self._gan.sample(self._params, latent, label))
-
     def is_due(self, epoch: int) -> bool:
         """Return whether an epoch is one of those that are evaluated."""
         return self._every > 0 and epoch % self._every == 0
@@ -54,10 +46,9 @@ class Judge:
         """Return the metrics of a state's generator by their names; None if nobody judges."""
         if not self._every:
             return None
-        self._params = state.average
-        glance = self._reference.glance(
-            *evaluate.draw(self._model, self._seed, _IMAGES, first=_FIRST)
-        )
+        model = generate.of_params(self._gan, state.average, self._config, self._spec)
+        drawn = evaluate.draw(model, self._config.seed, _IMAGES, first=_FIRST)
+        glance = self._reference.glance(*drawn)
         self._last = int(state.step), glance.score
         return {name: value for name, value in glance._asdict().items() if value is not None}
 

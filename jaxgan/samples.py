@@ -19,10 +19,10 @@ def _rows(spec: ImageSpec) -> int:
     return spec.classes or _COLUMNS
 
 
-def write_real(run_dir: Path, config: TrainConfig, dataset: data.Dataset) -> None:
+def write_real(run_dir: Path, spec: ImageSpec, dataset: data.Dataset) -> None:
     """Write the first real images beside the samples: a row a class, or as they come."""
-    if config.conditional and dataset.spec.classes:
-        groups = (np.flatnonzero(dataset.label == row) for row in range(dataset.spec.classes))
+    if spec.classes:
+        groups = (np.flatnonzero(dataset.label == row) for row in range(spec.classes))
         rows = [images.grid(dataset.image[group[:_COLUMNS]], _COLUMNS) for group in groups]
         sheet = np.concatenate([row for row in rows if len(row)])
     else:

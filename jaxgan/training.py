@@ -74,9 +74,9 @@ def train(config: TrainConfig) -> int:
         state = store.restore_newest(gan.init())
         checkpoint.write_config(run_dir, config, spec, count)
         step = first = int(state.step)
-        _introduce(config, form, dataset, state, last)
+        _introduce(config, spec, form, count, state, last)
         if step == 0:
-            write_real(run_dir, config, dataset)
+            write_real(run_dir, spec, dataset)
         with (
             progress.Log(run_dir / "metrics.jsonl", step) as log,
             progress.Display(step, last, steps_per_epoch, config.minutes) as display,
@@ -282,15 +282,14 @@ def _refuse_other_data(run_dir: Path, count: int) -> None:
 
 
 def _introduce(
-    config: TrainConfig, form: str, dataset: data.Dataset, state: State, last: int
+    config: TrainConfig, spec: ImageSpec, form: str, count: int, state: State, last: int
 ) -> None:
     sizes = ", ".join(
         f"{name} {models.count(params):,}" for name, params in state.params._asdict().items()
     )
-    classes = dataset.spec.classes if config.conditional else 0
-    kind = f"{classes} classes" if classes else "no classes"
-    shape = "x".join(map(str, dataset.spec.shape))
-    progress.say(f"{config.dataset}: {len(dataset.image):,} images of {shape}, {kind}")
+    kind = f"{spec.classes} classes" if spec.classes else "no classes"
+    shape = "x".join(map(str, spec.shape))
+    progress.say(f"{config.dataset}: {count:,} images of {shape}, {kind}")
     progress.say(f"parameters: {sizes}")
     progress.say(f"device: {jax.devices()[0]}, convolutions: {form}")
     if state.step >= last:

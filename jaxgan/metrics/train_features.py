@@ -70,7 +70,7 @@ def main(config: FeaturesConfig) -> None:
     key, init_key = jax.random.split(jax.random.key(config.seed))
 
     def loss(weights, image, label, drop_key):
-        feature, logits = features.apply(weights, image, form)
+        feature, _ = features.apply(weights, image, form)
         kept = jax.random.bernoulli(drop_key, 1 - _DROPPED, feature.shape) / (1 - _DROPPED)
         logits = (feature * kept) @ weights["logits"] + weights["logits_bias"]
         target = optax.smooth_labels(jax.nn.one_hot(label, features.CLASSES), _SMOOTHING)
