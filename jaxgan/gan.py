@@ -71,14 +71,15 @@ class GAN(NamedTuple):
         init: () → State at step 0.
         step: (State, Batch) → (State, Metrics), compiled; the given state's buffers are reused.
         steps: The same for K steps in one call: Batch and Metrics have a leading axis K.
-        sample: (generator params, latent [B, Z], label [B] or None) → images [B, H, W, C] in
-            [-1, 1], compiled.
+        sample: (generator params, latent [B, Z], label [B] or None), optionally followed by
+            (toward [B], share [B]), see ``models.Generator`` → images [B, H, W, C] in [-1, 1],
+            compiled.
     """
 
     init: Callable[[], State]
     step: Callable[[State, Batch], tuple[State, Metrics]]
     steps: Callable[[State, Batch], tuple[State, Metrics]]
-    sample: Callable[[Params, jax.Array, jax.Array | None], jax.Array]
+    sample: Callable[..., jax.Array]
 
 
 def normalize(image: jax.Array) -> jax.Array:
@@ -122,8 +123,8 @@ def make_gan(
     key = jax.random.fold_in(jax.random.key(config.seed), _TRAINING)
     init_key, step_key = jax.random.split(key)
 
-    def draw(params: Params, latent: jax.Array, label: jax.Array | None) -> jax.Array:
-        return generator.apply({"params": params}, latent, label)
+    def draw(params: Params, latent: jax.Array, *classes: jax.Array | None) -> jax.Array:
+        return generator.apply({"params": params}, latent, *classes)
 
     def init() -> State:
         for_generator, for_discriminator = jax.random.split(init_key)

@@ -88,12 +88,20 @@ class Generator(nn.Module):
     form: str
 
     @nn.compact
-    def __call__(self, latent: jax.Array, label: jax.Array | None = None) -> jax.Array:
+    def __call__(
+        self,
+        latent: jax.Array,
+        label: jax.Array | None = None,
+        toward: jax.Array | None = None,
+        share: jax.Array | None = None,
+    ) -> jax.Array:
         """Draw images.
 
         Args:
             latent: Standard normal float32 [B, latent size].
             label: Classes int32 [B]; None for a plain GAN.
+            toward: Other classes int32 [B] to go towards; None to stay with those of ``label``.
+            share: How far, float32 [B] from 0 to 1; None with no ``toward``.
 
         Returns:
             Images float32 [B, H, W, C] in [-1, 1].
@@ -103,7 +111,9 @@ class Generator(nn.Module):
         small = (height >> levels, width >> levels, channels(self.width, levels))
         x = nn.Dense(small[0] * small[1] * small[2], name="project")(latent)
         if self.spec.classes:
-            x += ClassTable(x.shape[-1], self.spec.classes, name="classes")(label)
+            table = ClassTable(x.shape[-1], self.spec.classes, name="classes")
+            ours = table(label)
+            x += ours if toward is None else ours + share[:, None] * (table(toward) - ours)
         x = nn.leaky_relu(x, SLOPE).reshape(-1, *small)
         for level in range(levels - 1, 0, -1):
             x = Scaled(channels(self.width, level), True, self.form, name=f"up_{level}")(x)

@@ -1,7 +1,10 @@
 """Shapes, ranges and counts of both players."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from jaxgan.config import ImageSpec
@@ -75,3 +78,19 @@ def test_an_image_does_not_depend_on_its_batch():
 def test_other_shapes_are_refused(shape):
     with pytest.raises(UserError, match="multiples of 4 from 16 to 64"):
         ImageSpec(shape, 10)
+
+
+def test_a_generator_goes_from_one_class_to_another():
+    generator = Generator(ImageSpec((16, 16, 1), 3), 4, "xla")
+    latent = jax.random.normal(jax.random.key(0), (4, 8))
+    label, toward = jnp.array([0, 1, 2, 0]), jnp.array([2, 2, 1, 0])
+    params = generator.init(jax.random.key(1), latent, label)
+
+    def at(share):
+        return generator.apply(params, latent, label, toward, jnp.full(4, share))
+
+    close = functools.partial(np.testing.assert_allclose, atol=1e-6)
+    close(at(0.0), generator.apply(params, latent, label))
+    close(at(1.0), generator.apply(params, latent, toward))
+    assert np.abs(at(0.5) - at(0.0)).max(axis=(1, 2, 3))[:3].min() > 1e-3
+    close(at(0.5)[3], at(0.0)[3])  # from a class to itself
