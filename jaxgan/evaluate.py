@@ -15,7 +15,7 @@ from jaxgan.config import TrainConfig
 from jaxgan.errors import UserError
 
 if TYPE_CHECKING:
-    from jaxgan.generate import Model
+    from jaxgan.drawing import Model
 
 _BATCH = 1_000  # images drawn at a time
 _MEMORY = 50 << 20  # bytes of what is computed at a time, roughly
@@ -58,12 +58,12 @@ class EvaluateConfig:
 
 def main(config: EvaluateConfig) -> None:
     """Measure, print the table, write it as JSON."""
-    from jaxgan import data, files, generate, runtime  # after parsing: --help answers at once
+    from jaxgan import data, drawing, files, runtime  # after parsing: --help answers at once
     from jaxgan.metrics import features, table
 
     started = time.perf_counter()
     runtime.keep_memory(_MEMORY)
-    model = generate.open_model(config.model, step=config.step)
+    model = drawing.open_model(config.model, step=config.step)
     dataset = config.dataset or model.dataset
     weights = features.load(dataset)
     test = data.load(dataset, config.data_dir, "test")

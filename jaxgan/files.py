@@ -1,9 +1,11 @@
-"""Writing files whole: beside the target first, then renamed over it."""
+"""Files and standard output: written whole or not at all, locked, told apart by their sums."""
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import BinaryIO
@@ -36,6 +38,31 @@ def write_whole(path: Path, content: bytes) -> None:
             raise
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def write_stdout(content: bytes) -> None:
+    """Write bytes to standard output.
+
+    Raises:
+        OutputError: It is closed, full, or a pipe that nobody reads.
+    """
+    if sys.stdout is None:
+        raise OutputError("cannot write to standard output: it is closed")
+    try:
+        left = memoryview(content)
+        while left:  # python -u has no buffer, and may write less than it was given
+            left = left[sys.stdout.buffer.write(left) :]
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        # Else Python tries to write the rest again when it leaves, and complains.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise OutputError(f"cannot write to standard output: {error.strerror}") from error
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, 64 lower-case hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def lock(folder: Path) -> BinaryIO:

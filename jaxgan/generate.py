@@ -6,21 +6,24 @@ python -m jaxgan.generate --model generator.tflite --seed 7 --count 80 --out dig
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxgan import cli, progress
-from jaxgan.config import MOST_COUNT, MOST_THREADS, ImageSpec, TrainConfig
+from jaxgan import __version__, cli, progress
+from jaxgan.config import MOST_COUNT, MOST_THREADS, option
 from jaxgan.errors import UserError
+from jaxgan.files import sha256, write_stdout, write_whole
 
 if TYPE_CHECKING:
-    from jaxgan.gan import GAN, Params
+    from jaxgan.drawing import Model
 
-Draw = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
+
+_COUNT, _COLUMNS = 64, 10
+# Options that say the same thing in other ways.
+_EXCLUDES = {"seeds": ("seed", "count"), "latents": ("seed", "seeds", "count", "truncation")}
 
 
 @dataclass(frozen=True)
@@ -33,123 +36,155 @@ class GenerateConfig:
     model: Path = Path("generator.tflite")
     """A .tflite file of convert_tflite.py, or a run directory of train.py."""
 
-    seed: int = 0
-    """Seed of the latent vectors (0 to 4294967295)."""
+    seed: int | None = None
+    """Seed of the latent vectors (0 to 4294967295); 0 if not given."""
 
-    count: int = 64
-    """Number of images."""
+    count: int | None = None
+    """Number of images; 64 if not given."""
+
+    seeds: str | None = None
+    """Image 0 of each of these seeds, such as 0-35 or 1,5,9-12; in place of --seed and --count."""
+
+    latents: Path | None = None
+    """.npy file of the latent vectors to draw, float32 [N, latent size], in place of seeds."""
 
     label: str | None = None
     """Class, or classes such as 3,1,4 that images take in turn; every class in turn if none."""
 
-    out: str = "digits.png"
-    """PNG file of a grid; with a pattern such as digit_%04d.png, one file an image."""
+    truncation: str | None = None
+    """Bound of the latents' numbers (above 0, up to 10), as 0.7: images more usual, less varied."""
 
-    columns: int = 10
-    """Images in a row of the grid."""
+    interpolate: int | None = None
+    """Images from each one to the next, both included (2 to 1000): each way a row of the grid."""
+
+    out: str = "digits.png"
+    """NAME.png: a grid; NAME_%04d.png: a file an image; NAME.npy: an array uint8 [N, H, W, C];
+    NAME.gif, NAME.apng: an animation; -: the grid, as PNG on stdout."""
+
+    columns: int | None = None
+    """Images in a row of the grid; 10 if not given, with --interpolate as many as it says."""
+
+    save_latents: Path | None = None
+    """.npy file to write the latent vectors of the images to; --latents takes it back."""
 
     threads: int = 1
     """Threads that run a .tflite file."""
 
+    describe: Path | None = None
+    """Print how a PNG file of this program was drawn, and leave."""
+
     def __post_init__(self) -> None:
-        bounds = {"count": MOST_COUNT, "columns": MOST_COUNT, "threads": MOST_THREADS}
-        for name, most in bounds.items():
-            if not 1 <= getattr(self, name) <= most:
-                raise UserError(f"--{name}: expected 1 to {most}, got {getattr(self, name)}")
-        if not 0 <= self.seed < 2**32:
-            raise UserError(f"--seed: expected 0 to 4294967295, got {self.seed}")
-        if not self.out:
-            raise UserError("--out: expected the name of a PNG file, got none")
-        if self.out.count("%") and not re.fullmatch(r"[^%]*%(0[1-9])?d[^%]*", self.out):
-            raise UserError(f"--out: expected one number pattern such as %04d, got {self.out!r}")
+        bounds = {
+            "seed": (0, 2**32 - 1), "count": (1, MOST_COUNT), "interpolate": (2, 1000),
+            "columns": (1, MOST_COUNT), "threads": (1, MOST_THREADS),
+        }  # fmt: skip
+        for name, (least, most) in bounds.items():
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:
+                raise UserError(f"{option(name)}: expected {least} to {most}, got {value}")
+        for name, others in _EXCLUDES.items():
+            for other in others:
+                if getattr(self, name) is not None and getattr(self, other) is not None:
+                    raise UserError(f"--{name} and --{other} cannot be had together; leave one out")
+        if "%" in self.out and not re.fullmatch(r"[^%]*%(0[1-9])?d[^%]*\.png", self.out):
+            raise UserError(
+                "--out: expected one number pattern such as %04d in the name of a .png file, "
+                f"got {self.out!r}"
+            )
+        if self.out != "-" and not self.out.endswith((".png", ".npy", ".gif", ".apng")):
+            raise UserError(
+                "--out: expected a name that ends in .png, .npy, .gif or .apng, or -, "
+                f"got {self.out!r}"
+            )
+        if not str(self.save_latents or ".npy").endswith(".npy"):
+            raise UserError(
+                f"--save-latents: expected a name that ends in .npy, got '{self.save_latents}'"
+            )
+        if self.save_latents == Path(self.out):
+            raise UserError("--save-latents and --out name the same file; change one")
 
-
-class Model(NamedTuple):
-    """A generator to draw with, wherever it came from.
-
-    Attributes:
-        draw: (latents float32 [N, Z], labels int32 [N] or None) → images float32 [N, H, W, C] in
-            [-1, 1], NumPy arrays.
-        latent_size: Z.
-        image_shape: H, W and C.
-        classes: Number of classes; 0 for a plain GAN.
-        dataset: Name of the dataset that it was trained on; "" where a file does not tell.
-    """
-
-    draw: Draw
-    latent_size: int
-    image_shape: tuple[int, ...]
-    classes: int
-    dataset: str
-
-    def images(self, seed: int, indices: np.ndarray, label: np.ndarray | None) -> np.ndarray:
-        """Return a seed's images of some indices, uint8 [N, H, W, C]."""
-        from jaxgan import images, latents
-
-        latent = np.asarray(latents.latents(seed, indices, self.latent_size))
-        return images.to_uint8(self.draw(latent, label))
+    def draws_grid(self) -> bool:
+        """Return whether the images come as one grid."""
+        return self.out == "-" or (self.out.endswith(".png") and "%" not in self.out)
 
 
 def main(config: GenerateConfig) -> None:
     """Draw as the options say."""
-    from jaxgan import images, latents  # after parsing: --help and Ctrl-C answer at once
-
-    model = open_model(config.model, config.threads)
-    if "%" not in config.out:
-        images.check_grid(model.image_shape, config.count, min(config.columns, config.count))
-    indices = np.arange(config.count)
-    label = latents.cycle(latents.parse_labels(config.label, model.classes), indices)
-    drawn = model.images(config.seed, indices, label)
-    for path, picture in _files(config, drawn):
-        images.write_png(path, picture)
-    progress.say(f"{config.out}: {config.count} images")
-
-
-def open_model(path: Path, threads: int = 1, step: int | None = None) -> Model:
-    """Return the generator in a .tflite file, or that of a run directory's checkpoint.
-
-    Args:
-        path: File or directory.
-        threads: Threads that run a file.
-        step: Which checkpoint of a directory; the newest if None.
-
-    Raises:
-        ModelError: The file is no generator.
-        UserError: The directory holds no run, or no such checkpoint.
-    """
-    if not path.is_dir():
-        if step is not None:
-            raise UserError(f"--step: {path} is one model; give a run directory as --model")
-        from jaxgan import tflite
-
-        file = tflite.Generator.read(path, threads)
-        dataset = file.metadata.get("dataset", "")
-        return Model(file.draw, file.latent_size, file.image_shape, file.classes, dataset)
-    from jaxgan import export
-    from jaxgan.gan import make_gan
-
-    config, spec, params, _ = export.from_run(path, step)
-    return of_params(make_gan(config, spec), params, config, spec)
-
-
-def of_params(gan: GAN, params: Params, config: TrainConfig, spec: ImageSpec) -> Model:
-    """Return what draws with a generator's params by JAX."""
-
-    def draw(latent: np.ndarray, label: np.ndarray | None) -> np.ndarray:
-        return np.asarray(gan.sample(params, latent, label))
-
-    return Model(draw, config.latent_size, spec.shape, spec.classes, config.dataset)
-
-
-def _files(config: GenerateConfig, drawn: np.ndarray):
-    """Yield (path, picture): one grid, or one file an image where the name has a pattern."""
     from jaxgan import images
 
-    if "%" not in config.out:
-        yield Path(config.out), images.grid(drawn, min(config.columns, len(drawn)))
+    if config.describe is not None:
+        for keyword, value in images.read_text(config.describe):
+            progress.say(f"{keyword}: {value}")
         return
-    for index, picture in enumerate(drawn):
-        yield Path(config.out % index), picture
+    from jaxgan import drawing, latents, npy  # JAX after parsing: --help and Ctrl-C answer at once
+
+    seeds, indices = _images(config)
+    truncation = latents.parse_truncation(config.truncation)
+    model = drawing.open_model(config.model, config.threads)
+    labels = latents.parse_labels(config.label, model.classes)
+    if config.latents is None:
+        keys = np.asarray(latents.latents(seeds, indices, model.latent_size, truncation))
+    else:
+        keys = npy.read_latents(config.latents, model.latent_size)
+    frames = latents.frames(len(keys), config.interpolate)
+    columns = min(config.columns or config.interpolate or _COLUMNS, len(frames.share))
+    if config.draws_grid():
+        images.check_grid(model.image_shape, len(frames.share), columns)
+    latent, drawn = drawing.draw(model, keys, labels, frames)
+    text = _text(config, model, labels)
+    if config.save_latents is not None:
+        write_whole(config.save_latents, npy.encode(latent))
+    _write(config, drawn, columns, text)
+
+
+def _images(config: GenerateConfig) -> tuple[int | np.ndarray, np.ndarray]:
+    """Return the seeds of the images and their indices."""
+    from jaxgan import latents
+
+    if config.seeds is None:
+        return config.seed or 0, np.arange(config.count or _COUNT)
+    seeds = latents.parse_seeds(config.seeds)
+    return seeds, np.zeros(len(seeds), np.uint32)
+
+
+def _text(config: GenerateConfig, model: Model, labels: list[int]) -> dict[str, str]:
+    """Return what a PNG says of how it was drawn, keyword → text."""
+    if config.latents is not None:
+        origin = f"file {sha256(config.latents)}"
+    elif config.seeds is not None:
+        origin = f"seeds {config.seeds}"
+    else:
+        origin = f"seed {config.seed or 0}, images 0-{(config.count or _COUNT) - 1}"
+    for name in ("truncation", "interpolate"):
+        if getattr(config, name) is not None:
+            origin += f", {name} {getattr(config, name)}"
+    text = {
+        "Software": f"jaxgan {__version__}",
+        "jaxgan.model": model.name,
+        "jaxgan.latents": origin,
+    }
+    return {**text, "jaxgan.labels": ",".join(map(str, labels))} if labels else text
+
+
+def _write(config: GenerateConfig, drawn: np.ndarray, columns: int, text: dict[str, str]) -> None:
+    from jaxgan import images, npy
+
+    out = Path(config.out)
+    if config.out == "-":
+        write_stdout(images.encode_png(images.grid(drawn, columns), text))
+        return
+    if "%" in config.out:
+        for index, picture in enumerate(drawn):
+            own = {**text, "jaxgan.image": str(index)}
+            images.write_png(Path(config.out % index), picture, own)
+    elif config.draws_grid():
+        images.write_png(out, images.grid(drawn, columns), text)
+    elif config.out.endswith(".npy"):
+        write_whole(out, npy.encode(drawn))
+    else:
+        kind = "GIF" if config.out.endswith(".gif") else "PNG"
+        write_whole(out, images.encode_animation(drawn, kind, text))
+    progress.say(f"{config.out}: {len(drawn)} images")
 
 
 if __name__ == "__main__":

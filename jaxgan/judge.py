@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from jaxgan import data, evaluate, generate, progress
+from jaxgan import data, drawing, evaluate, progress
 from jaxgan.config import ImageSpec, TrainConfig
 from jaxgan.gan import GAN, State
 from jaxgan.metrics import features, table
@@ -46,7 +46,7 @@ class Judge:
         """Return the metrics of a state's generator by their names; None if nobody judges."""
         if not self._every:
             return None
-        model = generate.of_params(self._gan, state.average, self._config, self._spec)
+        model = drawing.of_params(self._gan, state.average, self._config, self._spec)
         drawn = evaluate.draw(model, self._config.seed, _IMAGES, first=_FIRST)
         glance = self._reference.glance(*drawn)
         self._last = int(state.step), glance.score

@@ -152,7 +152,7 @@ def test_the_folder_can_be_carried_away(program, model, tmp_path):
         (("--label", "3,x"), ("--label", "0 to 9", "3,x")),
         (("--label", ""), ("--label", "0 to 9")),
         (("--out", "%d%d.png"), ("--out", "%04d")),
-        (("--out", ""), ("--out", "PNG")),
+        (("--out", ""), ("--out",)),
         (("--out", "%s.png"), ("--out", "%04d")),
     ],
 )
@@ -313,10 +313,10 @@ def test_the_runtime_is_too_old(program, model, tmp_path):
 def test_an_output_that_cannot_be_written(sanitized, model, tmp_path, language):
     command = (sanitized,) if language == "c++" else (os.sys.executable, "-m", "jaxgan.generate")
     (tmp_path / "file").write_text("kept")
-    (tmp_path / "folder" / "inside").mkdir(parents=True)
-    for out in (tmp_path / "file" / "x.png", tmp_path / "folder"):
+    (tmp_path / "folder.png" / "inside").mkdir(parents=True)
+    for out in (tmp_path / "file" / "x.png", tmp_path / "folder.png"):
         refused(run(*command, "--model", model, "--out", out), 5, "cannot write", str(out))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.png"]
     assert (tmp_path / "file").read_text() == "kept"
 
 

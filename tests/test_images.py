@@ -1,11 +1,13 @@
-"""Levels, grids and PNG files."""
+"""Levels, grids, PNG files with text, animations."""
+
+import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from jaxgan import images
-from jaxgan.errors import OutputError
+from jaxgan.errors import OutputError, UserError
 from jaxgan.files import write_whole
 
 
@@ -42,3 +44,80 @@ def test_a_file_that_cannot_be_written(tmp_path):
     with pytest.raises(OutputError, match=r"cannot write .*taken"):
         write_whole(tmp_path / "taken", b"x")
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+TEXT = {"Software": "jaxgan 0.1.0", "jaxgan.model": "é", "jaxgan.image": "3"}
+PICTURE = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+
+
+def test_text_stands_right_behind_the_head_in_order():
+    content = images.encode_png(PICTURE, TEXT)
+    kinds, at = [], 8
+    while at < len(content):
+        length = int.from_bytes(content[at : at + 4], "big")
+        kinds.append(content[at + 4 : at + 8].decode())
+        if kinds[-1] == "tEXt":
+            keyword, text = list(TEXT.items())[len(kinds) - 2]
+            chunk = f"{keyword}\0{text}".encode("latin-1")
+            assert content[at + 8 : at + 8 + length] == chunk
+        at += 12 + length
+    assert kinds == ["IHDR", "tEXt", "tEXt", "tEXt", "IDAT", "IEND"]
+    with Image.open(io.BytesIO(content)) as image:
+        assert image.text == TEXT
+        np.testing.assert_array_equal(image, PICTURE)
+
+
+def test_text_is_read_back_a_line_each(tmp_path):
+    path = tmp_path / "x.png"
+    images.write_png(path, PICTURE, {**TEXT, "evil": "a\nb\x1b[31m"})
+    shown = [*TEXT.items(), ("evil", r"a\x0ab\x1b[31m")]
+    shown[1] = ("jaxgan.model", r"\xe9")
+    assert images.read_text(path) == shown
+
+
+def test_any_damage_is_seen(tmp_path):
+    content = images.encode_png(PICTURE, TEXT)
+    path = tmp_path / "x.png"
+    for at in range(len(content)):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 0x10]) + content[at + 1 :])
+        with pytest.raises(UserError, match="no PNG" if at < 8 else "damaged"):
+            images.read_text(path)
+        path.write_bytes(content[:at])
+        with pytest.raises(UserError, match="no PNG" if at < 8 else "damaged"):
+            images.read_text(path)
+
+
+def test_files_that_describe_nothing(tmp_path):
+    images.write_png(tmp_path / "bare.png", PICTURE)
+    images.write_png(tmp_path / "other.png", PICTURE, {"Software": "another"})
+    for name in ("bare.png", "other.png"):
+        with pytest.raises(UserError, match=f"{name} names no jaxgan model"):
+            images.read_text(tmp_path / name)
+    with pytest.raises(UserError, match=r"cannot read .*missing\.png: No such file"):
+        images.read_text(tmp_path / "missing.png")
+    with pytest.raises(UserError, match=r"cannot read .*: Is a directory"):
+        images.read_text(tmp_path)
+
+
+@pytest.mark.parametrize("kind, channels", [("GIF", 1), ("PNG", 1), ("PNG", 3)])
+def test_an_animation_shows_every_image_for_a_twentieth_of_a_second(kind, channels):
+    frames = np.random.default_rng(0).integers(0, 256, (5, 28, 28, channels), np.uint8)
+    frames[3] = frames[2]  # stored once, shown for twice as long
+    content = images.encode_animation(frames, kind, TEXT)
+    with Image.open(io.BytesIO(content)) as image:
+        assert image.info["loop"] == 0  # for ever
+        assert getattr(image, "text", {}) == ({} if kind == "GIF" else TEXT)
+        mode = "L" if channels == 1 else "RGB"
+        shown = [
+            (frame.info["duration"], np.asarray(frame.convert(mode)).reshape(28, 28, channels))
+            for frame in ImageSequence.Iterator(image)
+        ]
+    assert [duration for duration, _ in shown] == [50, 50, 100, 50]
+    for (_, picture), expected in zip(shown, frames[[0, 1, 2, 4]], strict=True):
+        np.testing.assert_array_equal(picture, expected)
+
+
+def test_one_image_is_an_animation_too():
+    for kind in ("GIF", "PNG"):
+        with Image.open(io.BytesIO(images.encode_animation(PICTURE[None], kind, {}))) as image:
+            assert image.n_frames == 1

@@ -8,9 +8,19 @@ from conftest import ROOT
 
 PURE = {"gan", "lessons", "schedules", "models", "losses", "convolution"}  # no I/O, no clock
 ACCELERATOR = {"native"}  # what convolution calls where it is built
-EDGES = {"data", "checkpoint", "images", "progress", "tflite", "files", "tf", "runtime"}
+EDGES = {"data", "checkpoint", "images", "progress", "tflite", "files", "npy", "tf", "runtime"}
 MEASURES = {"metrics"}  # of images; a package with a file a metric
-SHELLS = {"training", "samples", "judge", "export", "generate", "evaluate", "inspect", "cli"}
+SHELLS = {
+    "training",
+    "samples",
+    "judge",
+    "export",
+    "drawing",
+    "generate",
+    "evaluate",
+    "inspect",
+    "cli",
+}
 FOUNDATION = {"config", "errors"}
 ONLY_USER = {
     "tensorflow_datasets": {"data"},

@@ -18,7 +18,7 @@ _LATE = 10.0  # seconds past the time asked for, at which a run directory is a l
 
 def train(task: Task) -> Iterator[Mark]:
     """Train to each time, from where the run directory stands; yield what is drawn there."""
-    from jaxgan import evaluate, generate  # JAX starts after the first training
+    from jaxgan import drawing, evaluate  # JAX starts after the first training
 
     run_dir = task.folder / "run"
     for minutes in task.minutes:
@@ -26,7 +26,7 @@ def train(task: Task) -> Iterator[Mark]:
         last = progress.read_log(run_dir / "metrics.jsonl")[-1]
         if last["seconds"] > 60 * minutes + _LATE:
             raise UserError(f"{run_dir} is past {minutes:g} minutes already; remove it")
-        drawn = evaluate.draw(generate.open_model(run_dir), DRAWN_BY, task.images)
+        drawn = evaluate.draw(drawing.open_model(run_dir), DRAWN_BY, task.images)
         yield Mark(minutes, last["seconds"], last["step"] * _batch_size(run_dir), *drawn)
 
 
