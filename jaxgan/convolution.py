@@ -16,6 +16,8 @@ Forms, all equal up to rounding:
     ``xla``     every map an XLA convolution: what converts to TFLite, and what GPUs run best.
     ``gemm``    the input gradient of large batches as one matrix product and an overlap-add, the
                 kernel gradient in parts: the fastest that XLA alone does on a CPU.
+    ``litert``  as ``xla``, but a transposed convolution to few channels as what LiteRT runs fast:
+                for export alone.
     ``onednn``  calls into oneDNN (``jaxgan.native``), layers with their bias, activation and
                 gradients in one call each: the fastest on a CPU.
 """
@@ -26,6 +28,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
@@ -33,6 +36,7 @@ from jaxgan import native
 from jaxgan.errors import UserError
 
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
+_BLOCK = 16  # channels of a block
 _PART = 32  # images: XLA:CPU's kernel gradient of more than 64 falls out of the cache
 
 
@@ -63,8 +67,8 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int, form: str) -> jax.Arr
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def input_gradient(y: jax.Array, kernel: jax.Array, stride: int, form: str) -> jax.Array:
     """Return the transposed convolution x [B, s*h, s*w, C] of y [B, h, w, D]."""
-    maps = {"xla": _dilated, "gemm": _overlap_add, "onednn": native.input_gradient}
-    return maps[form](y, kernel, stride)
+    maps = {"xla": _dilated, "gemm": _overlap_add, "litert": _in_blocks}
+    return maps.get(form, native.input_gradient)(y, kernel, stride)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
@@ -269,6 +273,31 @@ def _dilated(y: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
         y, mirrored, (1, 1), ((pad, pad), (pad, pad)),
         lhs_dilation=(stride, stride), dimension_numbers=_DIMENSIONS,
     )  # fmt: skip
+
+
+def _in_blocks(y: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
+    """Let an ordinary convolution give whole blocks of pixels as its channels.
+
+    XNNPACK, which runs LiteRT's convolutions, computes 16 channels at a time, and of a transposed
+    one to 1 or 3 channels it throws most away. Here the pixels of a block and their channels fill
+    those 16: a block is what n x n pixels of y and their neighbours paint.
+    """
+    batch, height, width, depth = y.shape
+    size, _, channels, _ = kernel.shape
+    n = 1 if height % 2 or width % 2 or channels > 1 else 2
+    side, pad = n * stride, (size - stride) // 2
+    if size != 2 * stride or channels * side**2 > _BLOCK:
+        return _dilated(y, kernel, stride)
+    # Whether tap k of a window's pixel r paints pixel a of the block.
+    r, k, a = np.ogrid[: n + 2, :size, :side]
+    paints = (a == stride * (r - 1) + k - pad).astype(np.float32)
+    blocks = jnp.einsum("rka,slb,klcd->rsdabc", paints, paints, kernel)
+    x = lax.conv_general_dilated(
+        y, blocks.reshape(n + 2, n + 2, depth, -1), (n, n), ((1, 1), (1, 1)),
+        dimension_numbers=_DIMENSIONS,
+    )  # fmt: skip
+    x = x.reshape(batch, height // n, width // n, side, side, channels).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(batch, height * stride, width * stride, channels)
 
 
 def _overlap_add(y: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:

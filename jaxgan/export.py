@@ -125,8 +125,8 @@ def _place(folder: Path, target: Path) -> None:
 
 
 def _generator(source: Source) -> models.Generator:
-    # The plain XLA form: it converts to TRANSPOSE_CONV, and no custom call can be converted.
-    return models.Generator(source.spec, source.config.width, "xla")
+    # No custom call can be converted.
+    return models.Generator(source.spec, source.config.width, "litert")
 
 
 def _convert(source: Source, batch_sizes: list[int], folder: Path) -> bytes:

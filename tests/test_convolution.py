@@ -281,3 +281,16 @@ def test_the_fast_form_keeps_derivatives_from_the_slow_convolution():
     text = jax.jit(jax.grad(loss, argnums=(0, 1))).lower(y, kernel).as_text()
     assert "lhs_dilate = [1, 1]" in text or "lhs_dilate" not in text
     assert "lhs_dilate = [2, 2]" not in text
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 4, 6, 1, 8), (2, 5, 4, 1, 3), (2, 4, 4, 3, 5), (1, 4, 4, 8, 2)]
+)
+def test_whole_blocks_are_a_transposed_convolution(shape):
+    # Blocks of 2x2 pixels of y; of one, as 5 is odd; of three colours; too many channels for any.
+    batch, height, width, channels, depth = shape
+    y = jax.random.normal(jax.random.key(0), (batch, height, width, depth))
+    kernel = jax.random.normal(jax.random.key(1), (4, 4, channels, depth))
+    np.testing.assert_allclose(
+        input_gradient(y, kernel, 2, "litert"), input_gradient(y, kernel, 2, "xla"), atol=1e-5
+    )

@@ -21,7 +21,7 @@ def test_shapes_and_ranges(shape, classes):
     spec, batch = ImageSpec(shape, classes), 3
     label = jnp.arange(batch) if classes else None
     latent = 10 * jax.random.normal(jax.random.key(0), (batch, LATENT))
-    for form in ("xla", "gemm"):
+    for form in ("xla", "gemm", "litert"):
         image, _ = Generator(spec, 4, form).init_with_output(jax.random.key(1), latent, label)
         assert image.shape == (batch, *shape)
         assert image.dtype == jnp.float32
