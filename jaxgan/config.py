@@ -86,8 +86,9 @@ class TrainConfig:
     width: int = 32
     """Channels of the widest feature maps of both players; deeper ones have 2x and 4x as many."""
 
-    loss: Literal["bce", "hinge", "rpgan"] = "bce"
-    """What the players minimise: binary cross-entropy, hinge, or relativistic pairing."""
+    loss: Literal["bce", "hinge", "rpgan"] | None = None
+    """What the players minimise: binary cross-entropy, hinge, or relativistic pairing. Not given,
+    it is bce with labels, and rpgan without, where bce forgets some kinds of images."""
 
     r1: float = 1.0
     """Weight of the penalty on D's gradients in real images (R1); 0 for none."""

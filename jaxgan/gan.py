@@ -118,7 +118,7 @@ def make_gan(
         UserError: The form cannot be had here.
     """
     generator, discriminator = players(spec, config.width, convolution.choose_form(form))
-    objective = OBJECTIVES[config.loss]
+    objective = OBJECTIVES[config.loss or ("bce" if spec.classes else "rpgan")]
     # Keys of their own, so that no sample (see latents.py) repeats a latent of training.
     key = jax.random.fold_in(jax.random.key(config.seed), _TRAINING)
     init_key, step_key = jax.random.split(key)

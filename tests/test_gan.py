@@ -76,6 +76,17 @@ def test_the_generators_update_leaves_the_discriminator_untouched(monkeypatch):
     assert not equal(after.params.generator, start.params.generator)
 
 
+@pytest.mark.parametrize("classes, loss", [(10, "bce"), (0, "rpgan")])
+def test_the_objective_follows_the_labels_unless_given(classes, loss):
+    spec = dataclasses.replace(SPEC, classes=classes)
+    values = {}
+    for wanted in (None, "bce", "rpgan"):
+        gan = make_gan(dataclasses.replace(CONFIG, loss=wanted), spec, "xla")
+        values[wanted] = gan.step(gan.init(), batch())[1].discriminator_loss
+    assert values[None] == values[loss]
+    assert values["bce"] != values["rpgan"]
+
+
 @pytest.mark.parametrize("config", WAYS.values(), ids=WAYS)
 def test_half_of_what_the_discriminator_sees_is_real(monkeypatch, config):
     seen = []
