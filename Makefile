@@ -92,7 +92,8 @@ generator.tflite: $(RUN)/.trained-$(EPOCHS) convert_tflite.py $(wildcard jaxgan/
 	$(call stage,conversion,python convert_tflite.py --checkpoint $(RUN) --out $@)
 
 $(PROGRAM): .venv/.installed tflite_cpp/build/.prerequisites tflite_cpp/CMakeLists.txt \
-  tflite_cpp/CMakePresets.json $(wildcard tflite_cpp/src/*)
+  tflite_cpp/CMakePresets.json \
+  $(wildcard tflite_cpp/src/* tflite_cpp/include/jaxgan/* tflite_cpp/cmake/*)
 	$(call stage,C++ build,cd tflite_cpp && cmake --preset release && cmake --build --preset release)
 	@touch $@
 

@@ -1,14 +1,15 @@
 #!/bin/sh
 # Sees to what C++ here is built from: scripts/prerequisites.sh program|tests|native
 #   program  a compiler, the headers of libpng and CLI11: the C++ program
-#   tests    doctest besides: its unit tests
+#   tests    doctest and pkg-config besides: its tests, and those of the library
 #   native   a compiler, the headers of oneDNN: fast training on a CPU
 # Installs what is missing with apt-get where it can, else names the command.
 set -u
-purpose=$1
+purpose=$1 commands=''
 case $purpose in
   program) headers='png.h CLI/CLI.hpp' need='the C++ program' ;;
-  tests) headers='png.h CLI/CLI.hpp doctest/doctest.h' need="the C++ program's tests" ;;
+  tests) headers='png.h CLI/CLI.hpp doctest/doctest.h' need="the C++ program's tests"
+    commands=pkg-config ;;
   native) headers='dnnl.hpp' need='fast training' ;;
 esac
 
@@ -17,6 +18,7 @@ missing() {
   for header in $headers; do
     echo "#include <$header>" | "$compiler" -x c++ -fsyntax-only - 2>/dev/null || echo "$header"
   done
+  for command in $commands; do command -v "$command" >/dev/null || echo "$command"; done
 }
 [ -n "$(missing)" ] || exit 0
 
@@ -30,7 +32,8 @@ packages() {
 }
 
 if command -v apt-get >/dev/null; then
-  install="apt-get install -y $(packages 'g++ libpng-dev libcli11-dev' doctest-dev libdnnl-dev)"
+  install="apt-get install -y $(packages 'g++ libpng-dev libcli11-dev' \
+    'doctest-dev pkg-config' libdnnl-dev)"
   if [ "$(id -u)" = 0 ]; then root=''; else root='sudo -n '; fi
   if [ -z "$root" ] || sudo -n true 2>/dev/null; then
     echo "installing for $need: $root$install"
@@ -39,13 +42,14 @@ if command -v apt-get >/dev/null; then
   fi
   install="sudo apt-get update && sudo $install"
 elif command -v dnf >/dev/null; then
-  install="sudo dnf install $(packages 'gcc-c++ libpng-devel cli11-devel' doctest-devel onednn-devel)"
+  install="sudo dnf install $(packages 'gcc-c++ libpng-devel cli11-devel' \
+    'doctest-devel pkgconf-pkg-config' onednn-devel)"
 elif command -v pacman >/dev/null; then
-  install="sudo pacman -S $(packages 'gcc libpng cli11' doctest onednn)"
+  install="sudo pacman -S $(packages 'gcc libpng cli11' 'doctest pkgconf' onednn)"
 elif command -v brew >/dev/null; then
-  install="brew install $(packages 'gcc libpng cli11' doctest onednn)"
+  install="brew install $(packages 'gcc libpng cli11' 'doctest pkgconf' onednn)"
 else
-  install="install a C++17 compiler and the headers named above with this system's package manager"
+  install="install a C++17 compiler and what is named above with this system's package manager"
 fi
 echo "missing for $need:" $(missing) >&2
 echo "run: $install" >&2

@@ -1,17 +1,22 @@
 """The C++ program: the same pixels as Python, and an answer to every wrong input."""
 
+import csv
+import hashlib
+import io
+import json
 import os
 import random
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import BUILDS, python, refused, run
+from conftest import BUILDS, refused, run
 from PIL import Image
 
-from jaxgan import tflite
+from jaxgan import cli, generate, tflite
 from jaxgan.errors import ModelError
 
 
@@ -27,12 +32,49 @@ def draw(program, *arguments):
     return done
 
 
+@pytest.fixture
+def both(program, monkeypatch, capfdbinary):
+    """Return what gives options to the C++ program and to Python's, which runs in this process.
+
+    ``{}`` in an option stands for ``cpp`` or ``py``. What it returns is their output on stdout.
+    """
+
+    def call(*options) -> tuple[bytes, bytes]:
+        cpp, py = ([str(part).replace("{}", name) for part in options] for name in ("cpp", "py"))
+        done = subprocess.run([program, *cpp], capture_output=True, check=False)
+        assert (done.returncode, done.stderr) == (0, b""), done.stderr
+        monkeypatch.setattr(sys, "argv", ["generate", *py])
+        with pytest.raises(SystemExit) as left:
+            cli.run(generate.main, generate.GenerateConfig, "python -m jaxgan.generate")
+        out, err = capfdbinary.readouterr()
+        assert (left.value.code, err) == (0, b""), err
+        return done.stdout, out
+
+    return call
+
+
+def as_numpy_saves(path: Path) -> np.ndarray:
+    """Return the array in a file that has the very bytes that NumPy would write of it."""
+    array, content = np.load(path), io.BytesIO()
+    np.save(content, array)
+    assert path.read_bytes() == content.getvalue()
+    return array
+
+
+def head(path: Path) -> bytes:
+    """Return how a PNG begins: its size, and what it says of itself."""
+    content, place = path.read_bytes(), 33  # after the signature and the chunk IHDR
+    while content[place + 4 : place + 8] == b"tEXt":
+        place += 12 + int.from_bytes(content[place : place + 4], "big")
+    return content[:place]
+
+
 def test_a_thousand_images_equal_pythons(program, model, run_dir, tmp_path):
     sheets = []
     for name, command in (
         ("cpp", (program,)),
-        ("tflite", (os.sys.executable, "-m", "jaxgan.generate")),
-        ("jax", (os.sys.executable, "-m", "jaxgan.generate")),
+        ("tflite", (sys.executable, "-m", "jaxgan.generate")),
+        ("jax", (sys.executable, "-m", "jaxgan.generate")),
     ):
         source = run_dir if name == "jax" else model
         out = tmp_path / f"{name}.png"
@@ -48,13 +90,69 @@ def test_a_thousand_images_equal_pythons(program, model, run_dir, tmp_path):
     assert np.abs(sheets[0] - sheets[2]).max() <= 1
 
 
-@pytest.mark.parametrize("options", [("--label", "3"), ("--label", "3,1,4"), ("--threads", "2")])
-def test_options_mean_the_same_in_both(program, model, tmp_path, options):
-    arguments = ("--model", model, "--seed", "4294967295", "--count", "67", *options)
-    draw(program, *arguments, "--out", tmp_path / "cpp.png")
-    done = python("-m", "jaxgan.generate", *arguments, "--out", tmp_path / "python.png")
-    assert done.returncode == 0, done.stderr
-    assert np.abs(pixels(tmp_path / "cpp.png") - pixels(tmp_path / "python.png")).max() <= 1
+# --interpolate between labels needs a model with the signature between_1.
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--label", "3", "--threads", "2"),
+        ("--seed", "4294967295", "--count", "67", "--label", "3,1,4"),
+        ("--seeds", "7,3-5,7", "--label", "3,1", "--columns", "2"),
+        ("--count", "9", "--truncation", "0.7"),
+        ("--seeds", "0-3", "--label", "2", "--truncation", ".1", "--interpolate", "3"),
+        ("--count", "3", "--label", "4", "--interpolate", "5", "--columns", "4"),
+        ("--count", "3", "--label", "1,5", "--interpolate", "5"),
+        ("--latents", "KEYS", "--label", "2,8"),
+        ("--latents", "KEYS", "--interpolate", "4"),
+    ],
+    ids=" ".join,
+)
+def test_options_mean_the_same_in_both(both, model, tmp_path, options):
+    keys = tmp_path / "keys.npy"
+    np.save(keys, np.random.default_rng(0).normal(size=(5, 64)).astype(np.float32))
+    options = ("--model", model, *(keys if part == "KEYS" else part for part in options))
+    both(*options, "--out", tmp_path / "{}.npy", "--save-latents", tmp_path / "{}-z.npy")
+    cpp, py = (as_numpy_saves(tmp_path / f"{name}.npy") for name in ("cpp", "py"))
+    assert cpp.dtype == np.uint8 and cpp.shape == py.shape and cpp.std() > 10
+    assert np.abs(cpp.astype(int) - py).max() <= 1
+    cpp_z, py_z = (as_numpy_saves(tmp_path / f"{name}-z.npy") for name in ("cpp", "py"))
+    np.testing.assert_allclose(cpp_z, py_z, rtol=0, atol=3e-6)
+    # The same images as a grid, and what it says of itself.
+    both(*options, "--out", tmp_path / "{}.png")
+    assert np.abs(pixels(tmp_path / "cpp.png") - pixels(tmp_path / "py.png")).max() <= 1
+    assert head(tmp_path / "cpp.png") == head(tmp_path / "py.png")
+    described = both("--describe", tmp_path / "cpp.png"), both("--describe", tmp_path / "py.png")
+    assert len({text for pair in described for text in pair}) == 1
+
+
+def test_saved_latents_draw_the_same_again(program, model, tmp_path):
+    options, latents = ("--model", model, "--label", "3"), tmp_path / "z.npy"
+    first = ("--seeds", "5,1", "--truncation", "0.5", "--interpolate", "4")
+    draw(program, *options, *first, "--out", tmp_path / "a.npy", "--save-latents", latents)
+    draw(program, *options, "--latents", latents, "--out", tmp_path / "b.npy")
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
+
+
+def test_a_png_says_how_it_was_drawn(both, program, model, tmp_path):
+    options = ("--model", model, "--seeds", "0-2", "--truncation", "0.70", "--label", "3,1")
+    both(*options, "--out", tmp_path / "{}-%d.png")
+    sha256 = hashlib.sha256(model.read_bytes()).hexdigest()
+    for index in range(3):
+        expected = [
+            "Software: jaxgan 0.1.0", f"jaxgan.model: {sha256}",
+            "jaxgan.latents: seeds 0-2, truncation 0.70", "jaxgan.labels: 3,1",
+            f"jaxgan.image: {index}",
+        ]  # fmt: skip
+        for name in ("cpp", "py"):
+            said = draw(program, "--describe", tmp_path / f"{name}-{index}.png").stdout
+            assert said.splitlines() == expected
+        assert head(tmp_path / f"cpp-{index}.png") == head(tmp_path / f"py-{index}.png")
+
+
+def test_a_grid_goes_to_stdout(both, model, tmp_path):
+    options = ("--model", model, "--count", "5", "--columns", "3")
+    piped = both(*options, "--out", "-")
+    both(*options, "--out", tmp_path / "{}.png")
+    assert piped == tuple((tmp_path / f"{name}.png").read_bytes() for name in ("cpp", "py"))
 
 
 def test_an_image_depends_on_seed_index_and_label_alone(program, model, tmp_path):
@@ -64,12 +162,10 @@ def test_an_image_depends_on_seed_index_and_label_alone(program, model, tmp_path
     assert np.abs(pixels(tmp_path / "a.png")[: 5 * 28] - pixels(tmp_path / "b.png")).max() <= 1
 
 
-def test_one_file_an_image(program, model, tmp_path):
+def test_one_file_an_image(both, program, model, tmp_path):
     arguments = ("--model", model, "--count", "12")
     draw(program, *arguments, "--out", tmp_path / "sheet.png", "--columns", "12")
-    draw(program, *arguments, "--out", tmp_path / "cpp" / "digit_%04d.png")
-    done = python("-m", "jaxgan.generate", *arguments, "--out", tmp_path / "py" / "digit_%04d.png")
-    assert done.returncode == 0, done.stderr
+    both(*arguments, "--out", tmp_path / "{}" / "digit_%04d.png")
     sheet, names = pixels(tmp_path / "sheet.png"), [f"digit_{i:04d}.png" for i in range(12)]
     for folder in ("cpp", "py"):
         assert sorted(path.name for path in (tmp_path / folder).iterdir()) == names
@@ -78,16 +174,18 @@ def test_one_file_an_image(program, model, tmp_path):
             assert np.abs(digit - sheet[:, 28 * i : 28 * i + 28]).max() <= 1
 
 
-def test_a_plain_gan(program, plain_model, tmp_path):
+def test_a_plain_gan(both, program, plain_model, tmp_path):
     arguments = ("--model", plain_model, "--count", "70")
-    draw(program, *arguments, "--out", tmp_path / "cpp.png")
-    assert python("-m", "jaxgan.generate", *arguments, "--out", tmp_path / "py.png").returncode == 0
+    both(*arguments, "--out", tmp_path / "{}.png")
     assert np.abs(pixels(tmp_path / "cpp.png") - pixels(tmp_path / "py.png")).max() <= 1
-    for command in ((program,), (os.sys.executable, "-m", "jaxgan.generate")):
+    assert head(tmp_path / "cpp.png") == head(tmp_path / "py.png")
+    assert b"jaxgan.latents" in head(tmp_path / "cpp.png")
+    assert b"jaxgan.labels" not in head(tmp_path / "cpp.png")
+    for command in ((program,), (sys.executable, "-m", "jaxgan.generate")):
         refused(run(*command, *arguments, "--label", "1"), 2, "--label", "no classes")
 
 
-def test_colour_images(program, tmp_path):
+def test_colour_images(both, tmp_path):
     from jaxgan import export
     from jaxgan.config import ImageSpec, TrainConfig
     from jaxgan.gan import make_gan
@@ -95,31 +193,41 @@ def test_colour_images(program, tmp_path):
     config, spec = TrainConfig(width=4, latent_size=16), ImageSpec((32, 32, 3), 3)
     params = make_gan(config, spec).init().average
     export.export(export.Source(config, spec, params, 0), tmp_path / "g.tflite", (1, 7))
-    arguments = ("--model", tmp_path / "g.tflite", "--count", "9")
-    draw(program, *arguments, "--out", tmp_path / "cpp.png")
-    assert python("-m", "jaxgan.generate", *arguments, "--out", tmp_path / "py.png").returncode == 0
+    both("--model", tmp_path / "g.tflite", "--count", "9", "--out", tmp_path / "{}.png")
     assert pixels(tmp_path / "cpp.png").shape == (32, 9 * 32, 3)
     assert np.abs(pixels(tmp_path / "cpp.png") - pixels(tmp_path / "py.png")).max() <= 1
 
 
 def test_info(program, model):
-    lines = draw(program, "--model", model, "--info").stdout.splitlines()
-    assert lines[0] == f"{model}: {model.stat().st_size} bytes"
-    signatures = {line.split(":")[0]: line for line in lines if line.startswith("generate_")}
-    assert set(signatures) == {"generate_1", "generate_64"}
+    first, *lines = draw(program, "--model", model, "--info").stdout.splitlines()
+    assert first == f"{model}: {model.stat().st_size} bytes"
+    shapes = [line for line in lines if "->" in line]
+    signatures = {line.split(":")[0]: line for line in shapes}
+    assert set(signatures) == {"generate_1", "generate_64", "between_1"}
     for part in ("latent float32 [64, 64]", "label int32 [64]", "image float32 [64, 28, 28, 1]"):
         assert part in signatures["generate_64"]
-    metadata = dict(line.split(": ") for line in lines[3:])
-    assert metadata == tflite.Generator.read(model).metadata
+    for part in ("toward int32 [1]", "share float32 [1]"):
+        assert part in signatures["between_1"]
+    names = (
+        "version", "revision", "dataset", "seed", "step", "latent_size", "classes", "image_shape",
+        "quantization",
+    )  # fmt: skip
+    metadata = tflite.Generator.read(model).metadata
+    assert lines[len(shapes) :] == [f"{name}: {metadata[name]}" for name in names]
 
 
 def test_help_and_version(program):
     text = draw(program, "--help").stdout
-    for word in ("--model", "generator.tflite", "--seed", "--count", "=64", "--label", "--columns"):
+    options = (
+        "model", "seed", "count", "seeds", "label", "truncation", "interpolate", "latents",
+        "save-latents", "out", "columns", "threads", "info", "describe", "benchmark", "batch",
+        "warmup", "seconds", "repetitions", "format", "version", "verbose",
+    )  # fmt: skip
+    for word in (*(f"--{name}" for name in options), "generator.tflite", "default: 64"):
         assert word in text
-    done = draw(program, "--version")
-    assert "jaxgan-generate 0.1.0" in done.stdout
-    assert str(BUILDS / "release" / "libLiteRt") in done.stdout
+    version, runtime = draw(program, "--version").stdout.splitlines()
+    assert version == "jaxgan-generate 0.1.0"
+    assert runtime.startswith(f"runtime LiteRT, {BUILDS / 'release' / 'libLiteRt'}")
 
 
 def test_the_folder_can_be_carried_away(program, model, tmp_path):
@@ -158,12 +266,131 @@ def test_the_folder_can_be_carried_away(program, model, tmp_path):
 )
 @pytest.mark.parametrize("language", ("c++", "python"))
 def test_wrong_options(sanitized, model, tmp_path, language, arguments, words):
-    command = (sanitized,) if language == "c++" else (os.sys.executable, "-m", "jaxgan.generate")
+    command = (sanitized,) if language == "c++" else (sys.executable, "-m", "jaxgan.generate")
     if arguments[0] != "--out":
         arguments = ("--out", tmp_path / "x.png", *arguments)
     done = run(*command, "--model", model, *arguments)
     refused(done, 2, *words)
     assert list(tmp_path.iterdir()) == []
+
+
+# Python refuses the same; its own tests see to that without a start for each.
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (("--seeds", ""), ("--seeds", "1,5,9-12")),
+        (("--seeds", "5-3"), ("--seeds", "5-3")),
+        (("--seeds", "0-1000000"), ("--seeds", "1000000")),
+        (("--seeds", "4294967296"), ("--seeds", "4294967295")),
+        (("--seeds", "1", "--seed", "0"), ("--seeds", "--seed ")),
+        (("--seeds", "1", "--count", "64"), ("--seeds", "--count")),
+        (("--latents", "LATENTS", "--seed", "0"), ("--latents", "--seed ")),
+        (("--latents", "LATENTS", "--seeds", "0"), ("--latents", "--seeds")),
+        (("--latents", "LATENTS", "--count", "1"), ("--latents", "--count")),
+        (("--latents", "LATENTS", "--truncation", "1"), ("--latents", "--truncation")),
+        (("--latents", "nowhere.npy"), ("--latents", "nowhere.npy", "No such file")),
+        (("--latents", "README.md"), ("--latents", "README.md", "float32 [N, 64]")),
+        (("--truncation", "0"), ("--truncation", "above 0")),
+        (("--truncation", "10.1"), ("--truncation", "at most 10")),
+        (("--truncation", "nan"), ("--truncation", "nan")),
+        (("--truncation", "0x1"), ("--truncation", "'0x1'")),
+        (("--truncation", "1e-1"), ("--truncation", "'1e-1'")),
+        (("--truncation", "1.2.3"), ("--truncation", "'1.2.3'")),
+        (("--truncation", "1."), ("--truncation", "'1.'")),
+        (("--interpolate", "1"), ("--interpolate", "2")),
+        (("--interpolate", "1001"), ("--interpolate", "1000")),
+        (("--interpolate", "2", "--count", "1"), ("--interpolate", "--count", "--seeds")),
+        (("--interpolate", "1000", "--count", "1002"), ("--interpolate", "1000000")),
+        (("--save-latents", "z.txt"), ("--save-latents", ".npy", "z.txt")),
+        (("--out", "x.npy", "--save-latents", "x.npy"), ("--save-latents", "--out")),
+        (("--out", "digits"), ("--out", ".png", "digits")),
+        (("--out", "x.jpg"), ("--out", ".png", "x.jpg")),
+        (("--out", "x.gif"), ("--out", "python -m jaxgan.generate", "x.gif")),
+        (("--out", "x.apng"), ("--out", "python -m jaxgan.generate")),
+        (("--out", "x%04d.npy"), ("--out", "%04d", ".png")),
+        (("--out", ".png/x"), ("--out", ".png/x")),
+        (("--threads", "1,2"), ("--threads", "--benchmark")),
+    ],
+)
+def test_wrong_sampling(sanitized, model, tmp_path, arguments, words):
+    np.save(tmp_path / "l.npy", np.zeros((1, 64), np.float32))
+    arguments = [tmp_path / "l.npy" if part == "LATENTS" else part for part in arguments]
+    if "--out" not in arguments:
+        arguments = ["--out", tmp_path / "x.png", *arguments]
+    refused(run(sanitized, "--model", model, *arguments), 2, *words)
+    assert [path.name for path in tmp_path.iterdir()] == ["l.npy"]
+
+
+def test_a_png_that_names_no_model(sanitized, tmp_path):
+    Image.new("L", (3, 3)).save(tmp_path / "other.png")
+    content = (tmp_path / "other.png").read_bytes()
+    (tmp_path / "damaged.png").write_bytes(content.replace(b"IDAT", b"IDAX"))
+    (tmp_path / "text.png").write_text("not a picture")
+    for name, words in (
+        ("other.png", "names no jaxgan model"), ("damaged.png", "a damaged PNG file"),
+        ("text.png", "no PNG file"), ("none.png", "No such file"),
+    ):  # fmt: skip
+        path = tmp_path / name
+        refused(run(sanitized, "--describe", path), 2, "--describe", str(path), words)
+
+
+COLUMNS = [
+    "threads", "batch", "load_ms", "compile_ms", "first_ms", "calls", "mean_ms", "deviation_ms",
+    "p50_ms", "p95_ms", "p99_ms", "images_per_second", "peak_memory_mb",
+]  # fmt: skip
+
+
+def test_benchmark(program, model):
+    timing = ("--repetitions", "7", "--warmup", "1", "--threads", "1,2", "--batch", "1,3,64")
+
+    def benchmark(style):
+        return draw(program, "--model", model, "--benchmark", *timing, "--format", style).stdout
+
+    told = json.loads(benchmark("json"))
+    assert told["model"] == str(model)
+    commas = list(csv.DictReader(io.StringIO(benchmark("csv"))))
+    names, *lines = (line.split() for line in benchmark("table").splitlines())
+    table = [dict(zip(names, cells, strict=True)) for cells in lines]
+    combinations = [(threads, batch) for threads in (1, 2) for batch in (1, 3, 64)]
+    for rows in (told["rows"], commas, table):
+        assert [list(row) for row in rows] == [COLUMNS] * 6
+        rows = [{name: float(value) for name, value in row.items()} for row in rows]
+        assert [(row["threads"], row["batch"]) for row in rows] == combinations
+        for row in rows:
+            assert row["calls"] == 7
+            assert 0 < row["p50_ms"] <= row["p95_ms"] <= row["p99_ms"]
+            assert row["p50_ms"] / 2 <= row["mean_ms"] <= row["p99_ms"]  # of seven calls
+            a_second = 1000 * row["batch"] / row["mean_ms"]
+            assert row["images_per_second"] == pytest.approx(a_second, rel=0.01, abs=1)  # rounded
+            assert min(row["load_ms"], row["first_ms"]) > 0
+            assert min(row["compile_ms"], row["deviation_ms"]) >= 0
+            assert 1 < row["peak_memory_mb"] < 10_000
+
+
+def test_benchmark_by_seconds(program, model):
+    timing = ("--benchmark", "--seconds", "0.05", "--warmup", "0", "--batch", "1")
+    (row,) = json.loads(draw(program, "--model", model, *timing, "--format", "json").stdout)["rows"]
+    assert row["calls"] * row["mean_ms"] >= 0.99 * 50  # as many as fill the time
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (("--format", "xml"), ("--format", "xml", "json")),
+        (("--batch", "0"), ("--batch", "1")),
+        (("--batch", "1,x"), ("--batch", "x")),
+        (("--batch", "4097"), ("--batch", "4096")),
+        (("--threads", "1,0"), ("--threads", "0")),
+        (("--repetitions", "0"), ("--repetitions", "1")),
+        (("--repetitions", "5", "--seconds", "1"), ("--repetitions", "--seconds")),
+        (("--seconds", "0"), ("--seconds", "0")),
+        (("--warmup", "-1"), ("--warmup", "-1")),
+    ],
+)
+def test_wrong_benchmarks(sanitized, model, arguments, words):
+    done = run(sanitized, "--model", model, "--benchmark", *arguments)
+    refused(done, 2, *words)
+    assert done.stdout == ""
 
 
 def no_file(path, model):
@@ -231,14 +458,14 @@ def without_metadata(path, model):
 )
 @pytest.mark.parametrize("language", ("c++", "python"))
 def test_wrong_models(sanitized, model, tmp_path, language, make, words):
-    command = (sanitized,) if language == "c++" else (os.sys.executable, "-m", "jaxgan.generate")
+    command = (sanitized,) if language == "c++" else (sys.executable, "-m", "jaxgan.generate")
     path = make(tmp_path / "model", model)
     out = tmp_path / "out" / "x.png"
     done = run(*command, "--model", path, "--out", out)
     if make is a_directory and language == "python":
         refused(done, 2, "holds no run", str(path))  # it reads run directories, too
     else:
-        refused(done, 3, words, str(path))
+        refused(done, 3, words, str(path), *(("--model",) if language == "c++" else ()))
     assert not out.parent.exists()
 
 
@@ -311,7 +538,7 @@ def test_the_runtime_is_too_old(program, model, tmp_path):
 
 @pytest.mark.parametrize("language", ("c++", "python"))
 def test_an_output_that_cannot_be_written(sanitized, model, tmp_path, language):
-    command = (sanitized,) if language == "c++" else (os.sys.executable, "-m", "jaxgan.generate")
+    command = (sanitized,) if language == "c++" else (sys.executable, "-m", "jaxgan.generate")
     (tmp_path / "file").write_text("kept")
     (tmp_path / "folder.png" / "inside").mkdir(parents=True)
     for out in (tmp_path / "file" / "x.png", tmp_path / "folder.png"):
@@ -322,7 +549,7 @@ def test_an_output_that_cannot_be_written(sanitized, model, tmp_path, language):
 
 @pytest.mark.parametrize("language", ("c++", "python"))
 def test_a_full_disk_leaves_no_half_file(program, model, tmp_path, language):
-    command = (program,) if language == "c++" else (os.sys.executable, "-m", "jaxgan.generate")
+    command = (program,) if language == "c++" else (sys.executable, "-m", "jaxgan.generate")
 
     # A limit on the size of files, without its signal, fails a write as a full disk does.
     limited = ("sh", "-c", 'trap "" XFSZ; ulimit -f 1; exec "$@"', "sh", *command)
@@ -337,7 +564,7 @@ def test_a_full_disk_leaves_no_half_file(program, model, tmp_path, language):
 
 @pytest.mark.parametrize("language", ("c++", "python"))
 def test_a_picture_too_tall_for_png(program, model, tmp_path, language):
-    command = (program,) if language == "c++" else (os.sys.executable, "-m", "jaxgan.generate")
+    command = (program,) if language == "c++" else (sys.executable, "-m", "jaxgan.generate")
     out = tmp_path / "x.png"
     done = run(*command, "--model", model, "--out", out, "--count", "40000", "--columns", "1")
     refused(done, 2, "--columns", "28x1120000", "1000000")

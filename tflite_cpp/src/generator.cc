@@ -1,25 +1,25 @@
-#include "generator.h"
+#include "jaxgan/generator.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
+#include <cmath>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
-#include <memory>
+#include <initializer_list>
+#include <map>
+#include <utility>
 
-#include "errors.h"
-#include "latents.h"
+#include "runtime.h"
 
 namespace jaxgan {
 namespace {
 
-constexpr char kSignature[] = "generate_";
-constexpr char kMetadataPrefix[] = "jaxgan.";
-constexpr const char* kMetadataNames[] = {"version",     "revision", "dataset",     "seed", "step",
-                                          "latent_size", "classes",  "image_shape"};
+constexpr char kSignature[] = "generate_", kBetween[] = "between_1", kMetadata[] = "jaxgan.";
 // Bounds on what a model may ask for, far above any real one, so that no product overflows.
-constexpr int kMostBatch = 4096, kMostSide = 4096, kMostLatent = 65536;
+constexpr int kMostBatch = 4096, kMostSide = 4096, kMostLatent = 65536, kMostThreads = 1024;
+constexpr std::size_t kMostBytes = std::size_t{1} << 31;  // a flatbuffer's offsets reach no further
 
 // The number that a text is, or -1.
 int number(const std::string& text) {
@@ -32,7 +32,7 @@ int number(const std::string& text) {
 std::vector<char> read(const std::string& path) {
   const auto fail = [&] {
     return ModelError("cannot read " + path + ": " + std::strerror(errno) +
-                      "; --model takes a file of convert_tflite.py");
+                      "; expected a file of convert_tflite.py");
   };
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"),
                                                             std::fclose);
@@ -41,32 +41,38 @@ std::vector<char> read(const std::string& path) {
   char block[65536];
   while (const std::size_t size = std::fread(block, 1, sizeof block, file.get())) {
     content.insert(content.end(), block, block + size);
+    if (content.size() > kMostBytes) {
+      throw ModelError(path + " is not a TensorFlow Lite model: it is larger than 2 GiB");
+    }
   }
   if (std::ferror(file.get()) != 0) throw fail();
   if (content.empty()) throw ModelError(path + " is empty; convert the model again");
   return content;
 }
 
-std::size_t position(const std::vector<TensorInfo>& tensors, const std::string& name) {
+const TensorInfo* find(const std::vector<TensorInfo>& tensors, const char* name) {
   const auto found = std::find_if(tensors.begin(), tensors.end(),
                                   [&](const TensorInfo& tensor) { return tensor.name == name; });
-  return static_cast<std::size_t>(found - tensors.begin());
+  return found == tensors.end() ? nullptr : &*found;
 }
 
-bool fits(const TensorInfo& tensor, int element_type, std::vector<int> most) {
-  if (tensor.element_type != element_type || tensor.dimensions.size() != most.size()) return false;
-  for (std::size_t i = 0; i < most.size(); ++i) {
-    if (tensor.dimensions[i] < 1 || tensor.dimensions[i] > most[i]) return false;
-  }
-  return true;
+// Whether a tensor is there, of a type and of sizes; -1 stands for any size up to a bound.
+bool fits(const TensorInfo* tensor, const char* type, const std::vector<int>& sizes,
+          int most = 0) {
+  if (tensor == nullptr || tensor->type != type) return false;
+  return std::equal(tensor->dimensions.begin(), tensor->dimensions.end(), sizes.begin(),
+                    sizes.end(), [&](std::int32_t got, int wanted) {
+                      return wanted == -1 ? got >= 1 && got <= most : got == wanted;
+                    });
+}
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 }  // namespace
 
 std::string TensorInfo::text() const {
-  const std::string type = element_type == litert::kFloat32 ? "float32"
-                           : element_type == litert::kInt32 ? "int32"
-                                                            : "type " + std::to_string(element_type);
   std::string sizes;
   for (const std::int32_t size : dimensions) {
     sizes += (sizes.empty() ? "" : ", ") + std::to_string(size);
@@ -74,245 +80,265 @@ std::string TensorInfo::text() const {
   return name + " " + type + " [" + sizes + "]";
 }
 
-struct Generator::Batch {
-  std::size_t signature = 0;
-  int size = 0;
-  std::size_t latent = 0, label = 0;  // places among the inputs
-  std::vector<Handle<litert::TensorBuffer>> inputs, outputs;
+struct Generator::Parts {
+  Parts(std::vector<char> content, std::string file, const GeneratorOptions& options)
+      : name(std::move(file)), model(std::move(content), name, options) {}
+
+  void read_signatures();
+  void check_batch(int size, const SignatureInfo& signature);
+  void check_between(const SignatureInfo& signature) const;
+  void read_classes();
+  void check_label(std::int32_t label) const;
+  void draw(const float* latents, const std::int32_t* labels, std::size_t count, float* images);
+  void draw_between(const float* latent, std::int32_t label, std::int32_t toward, float share,
+                    float* image);
+  void draw_batch(int size, std::size_t used, const float* latents, const std::int32_t* labels,
+                  float* images);
+  using Named = std::initializer_list<std::pair<const char*, const void*>>;
+  std::vector<const void*> in_order(std::size_t signature, Named named) const;
+
+  std::string name;
+  Model model;
+  StartTimes times;
+  std::map<int, std::size_t> sizes;     // batch size -> signature
+  std::optional<std::size_t> between;   // its signature
+  Shape shape;
+  int latent_size = 0;
+  int classes = 0;
+  std::vector<float> latents, images;   // of a batch that is not full
+  std::vector<std::int32_t> labels;
 };
 
-Generator::Generator(const Runtime& runtime, const std::string& path, int threads)
-    : lite_(runtime.functions()),
-      environment_(runtime.environment()),
-      path_(path),
-      content_(read(path)) {
-  load();
-  read_signatures();
-  read_metadata();
-  compile(threads);
-}
-
-Generator::~Generator() = default;
-
-void Generator::expect(litert::Status status, const std::string& what) const {
-  check<ModelError>(status, path_ + ": " + what);
-}
-
-void Generator::load() {
-  // From a buffer, because from a file LiteRT does not verify what it reads.
-  litert::Model model = nullptr;
-  expect(lite_.CreateModelFromBuffer(environment_, content_.data(), content_.size(), &model),
-         "not a TensorFlow Lite model");
-  model_ = {model, lite_.DestroyModel};
-}
-
-void Generator::read_signatures() {
-  std::size_t count = 0;
-  expect(lite_.GetNumModelSignatures(model_.get(), &count), "signatures");
+void Generator::Parts::read_signatures() {
   std::string names;
-  for (std::size_t i = 0; i < count; ++i) {
-    litert::Signature signature = nullptr;
-    expect(lite_.GetModelSignature(model_.get(), i, &signature), "signature");
-    signatures_.push_back(describe(signature));
-    const std::string& name = signatures_.back().name;
-    names += (names.empty() ? "" : ", ") + name;
-    if (name.rfind(kSignature, 0) != 0) continue;
-    const int size = number(name.substr(sizeof kSignature - 1));
+  const std::vector<SignatureInfo>& found = model.signatures();
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    names += (names.empty() ? "" : ", ") + found[i].name;
+    if (found[i].name.rfind(kSignature, 0) != 0) continue;
+    const int size = number(found[i].name.substr(sizeof kSignature - 1));
     if (size < 1 || size > kMostBatch) continue;
-    check_batch(size, signatures_.back());
-    sizes_[size] = i;
+    check_batch(size, found[i]);
+    sizes[size] = i;
   }
-  if (sizes_.empty()) {
-    throw ModelError(path_ + " is not a generator: expected a signature such as generate_1, got " +
+  if (sizes.empty()) {
+    throw ModelError(name + " is not a generator: expected a signature such as generate_1, got " +
                      (names.empty() ? "none" : names));
   }
-}
-
-SignatureInfo Generator::describe(litert::Signature signature) const {
-  const char* name = nullptr;
-  expect(lite_.GetSignatureKey(signature, &name), "signature name");
-  SignatureInfo info{name, {}, {}};
-  std::size_t inputs = 0, outputs = 0;
-  expect(lite_.GetNumSignatureInputs(signature, &inputs), "signature inputs");
-  expect(lite_.GetNumSignatureOutputs(signature, &outputs), "signature outputs");
-  litert::Tensor tensor = nullptr;
-  for (std::size_t i = 0; i < inputs; ++i) {
-    expect(lite_.GetSignatureInputName(signature, i, &name), "input name");
-    expect(lite_.GetSignatureInputTensorByIndex(signature, i, &tensor), "input tensor");
-    info.inputs.push_back(describe(tensor, name));
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    if (found[i].name != kBetween) continue;
+    check_between(found[i]);
+    between = i;
   }
-  for (std::size_t i = 0; i < outputs; ++i) {
-    expect(lite_.GetSignatureOutputName(signature, i, &name), "output name");
-    expect(lite_.GetSignatureOutputTensorByIndex(signature, i, &tensor), "output tensor");
-    info.outputs.push_back(describe(tensor, name));
-  }
-  return info;
 }
 
-TensorInfo Generator::describe(litert::Tensor tensor, const char* name) const {
-  litert::RankedTensorType type = {};
-  expect(lite_.GetRankedTensorType(tensor, &type), std::string("tensor ") + name);
-  const auto& sizes = type.layout.dimensions;
-  const unsigned rank = std::min(type.layout.rank, 8u);
-  return {name, type.element_type, {sizes, sizes + rank}};
-}
-
-void Generator::check_batch(int size, const SignatureInfo& signature) {
-  const std::string not_one = path_ + " is not a generator: " + signature.name + " has ";
-  const std::size_t latent = position(signature.inputs, "latent");
-  const std::size_t label = position(signature.inputs, "label");
-  const bool labelled = label < signature.inputs.size();
-  if (latent == signature.inputs.size() || signature.inputs.size() != (labelled ? 2u : 1u) ||
+void Generator::Parts::check_batch(int size, const SignatureInfo& signature) {
+  const std::string not_one = name + " is not a generator: " + signature.name + " has ";
+  const TensorInfo* const latent = find(signature.inputs, "latent");
+  const TensorInfo* const label = find(signature.inputs, "label");
+  if (latent == nullptr || signature.inputs.size() != (label != nullptr ? 2u : 1u) ||
       signature.outputs.size() != 1 || signature.outputs[0].name != "image") {
     throw ModelError(not_one + "other inputs and outputs than latent, label and image");
   }
-  const TensorInfo& from = signature.inputs[latent];
-  const TensorInfo& to = signature.outputs[0];
-  const bool fit = fits(from, litert::kFloat32, {size, kMostLatent}) &&
-                   fits(to, litert::kFloat32, {size, kMostSide, kMostSide, 3}) &&
-                   (!labelled || fits(signature.inputs[label], litert::kInt32, {size}));
-  if (!fit || from.dimensions[0] != size || to.dimensions[0] != size || to.dimensions[3] == 2 ||
-      (labelled && signature.inputs[label].dimensions[0] != size)) {
-    throw ModelError(not_one + from.text() + " -> " + to.text() + ", expected latent float32 [" +
-                     std::to_string(size) + ", Z] -> image float32 [" + std::to_string(size) +
+  const TensorInfo& image = signature.outputs[0];
+  if (!fits(latent, "float32", {size, -1}, kMostLatent) ||
+      !fits(&image, "float32", {size, -1, -1, -1}, kMostSide) ||
+      (image.dimensions[3] != 1 && image.dimensions[3] != 3) ||
+      (label != nullptr && !fits(label, "int32", {size}))) {
+    const std::string count = std::to_string(size);
+    throw ModelError(not_one + latent->text() + " -> " + image.text() +
+                     ", expected latent float32 [" + count + ", Z] -> image float32 [" + count +
                      ", H, W, 1 or 3]");
   }
-  const Shape shape{to.dimensions[1], to.dimensions[2], to.dimensions[3]};
-  const bool first = sizes_.empty();
-  if (!first && (shape.height != shape_.height || shape.width != shape_.width ||
-                 shape.channels != shape_.channels || from.dimensions[1] != latent_size_ ||
-                 labelled != (classes_ != 0))) {
+  const Shape found{image.dimensions[1], image.dimensions[2], image.dimensions[3]};
+  if (!sizes.empty() && (found.height != shape.height || found.width != shape.width ||
+                         found.channels != shape.channels || latent->dimensions[1] != latent_size ||
+                         (label != nullptr) != (classes != 0))) {
     throw ModelError(not_one + "other shapes than the signatures before it");
   }
-  shape_ = shape;
-  latent_size_ = from.dimensions[1];
-  classes_ = labelled ? 1 : 0;  // how many, the metadata tells
+  shape = found;
+  latent_size = latent->dimensions[1];
+  classes = label != nullptr ? 1 : 0;  // how many, the metadata tells
 }
 
-void Generator::read_metadata() {
-  for (const std::string name : kMetadataNames) {
-    const void* data = nullptr;
-    std::size_t size = 0;
-    const std::string key = kMetadataPrefix + name;
-    if (lite_.GetModelMetadata(model_.get(), key.c_str(), &data, &size) != litert::kOk) continue;
-    metadata_.emplace_back(name, std::string(static_cast<const char*>(data), size));
-    if (name == "classes" && classes_ != 0) classes_ = number(metadata_.back().second);
+void Generator::Parts::check_between(const SignatureInfo& signature) const {
+  const auto& in = signature.inputs;
+  const auto& out = signature.outputs;
+  if (classes == 0 || in.size() != 4 || out.size() != 1 ||
+      !fits(find(in, "latent"), "float32", {1, latent_size}) ||
+      !fits(find(in, "label"), "int32", {1}) || !fits(find(in, "toward"), "int32", {1}) ||
+      !fits(find(in, "share"), "float32", {1}) ||
+      !fits(&out[0], "float32", {1, shape.height, shape.width, shape.channels})) {
+    throw ModelError(name + " is not a generator: " + kBetween +
+                     " does not take latent, label, toward and share as generate_1 does");
   }
-  const bool told = std::any_of(metadata_.begin(), metadata_.end(),
-                                [](const auto& entry) { return entry.first == "classes"; });
-  if (classes_ != 0 && (!told || classes_ < 1)) {
-    throw ModelError(path_ + " is not a generator: it takes labels, but its metadata names no "
+}
+
+void Generator::Parts::read_classes() {
+  if (classes == 0) return;
+  const std::optional<std::string> told = model.metadata(std::string(kMetadata) + "classes");
+  classes = told ? number(*told) : -1;
+  if (classes < 1) {
+    throw ModelError(name + " is not a generator: it takes labels, but its metadata names no "
                             "number of classes; convert it again with convert_tflite.py");
   }
 }
 
-void Generator::compile(int threads) {
-  litert::Options made = nullptr;
-  check<RuntimeError>(lite_.CreateOptions(&made), "runtime options");
-  const Handle<litert::Options> options{made, lite_.DestroyOptions};
-  check<RuntimeError>(lite_.SetOptionsHardwareAccelerators(made, litert::kAcceleratorCpu),
-                      "runtime options");
-  litert::OpaqueOptions xnnpack = nullptr;
-  char* const text = strdup(("num_threads = " + std::to_string(threads)).c_str());
-  check<RuntimeError>(lite_.CreateOpaqueOptions("xnnpack", text, std::free, &xnnpack),
-                      "thread options");
-  check<RuntimeError>(lite_.AddOpaqueOptions(made, xnnpack), "thread options");
-  litert::CompiledModel compiled = nullptr;
-  expect(lite_.CreateCompiledModel(environment_, model_.get(), made, &compiled),
-         "cannot be compiled");
-  compiled_ = {compiled, lite_.DestroyCompiledModel};
-}
-
-Generator::Batch& Generator::batch(int size) {
-  std::unique_ptr<Batch>& batch = batches_[size];
-  if (batch) return *batch;
-  auto made = std::make_unique<Batch>();
-  made->signature = sizes_.at(size);
-  made->size = size;
-  const SignatureInfo& info = signatures_[made->signature];
-  made->latent = position(info.inputs, "latent");
-  made->label = position(info.inputs, "label");
-  const auto add = [&](const TensorInfo& tensor, litert::BufferRequirements requirements,
-                       std::vector<Handle<litert::TensorBuffer>>& buffers) {
-    litert::RankedTensorType type = {};
-    type.element_type = tensor.element_type;
-    type.layout.rank = static_cast<unsigned>(tensor.dimensions.size()) & 0x7Fu;
-    std::copy(tensor.dimensions.begin(), tensor.dimensions.end(), type.layout.dimensions);
-    litert::TensorBuffer buffer = nullptr;
-    expect(lite_.CreateManagedTensorBufferFromRequirements(environment_, &type, requirements,
-                                                           &buffer),
-           "buffer of " + tensor.text());
-    buffers.emplace_back(buffer, lite_.DestroyTensorBuffer);
-  };
-  for (std::size_t i = 0; i < info.inputs.size(); ++i) {
-    litert::BufferRequirements requirements = nullptr;
-    expect(lite_.GetCompiledModelInputBufferRequirements(compiled_.get(), made->signature, i,
-                                                         &requirements),
-           "buffer of " + info.inputs[i].text());
-    add(info.inputs[i], requirements, made->inputs);
+void Generator::Parts::check_label(std::int32_t label) const {
+  if (label < 0 || label >= classes) {
+    throw UsageError("expected labels from 0 to " + std::to_string(classes - 1) + ", got " +
+                     std::to_string(label));
   }
-  litert::BufferRequirements requirements = nullptr;
-  expect(lite_.GetCompiledModelOutputBufferRequirements(compiled_.get(), made->signature, 0,
-                                                        &requirements),
-         "buffer of " + info.outputs[0].text());
-  add(info.outputs[0], requirements, made->outputs);
-  batch = std::move(made);
-  return *batch;
 }
 
-void Generator::run(Batch& batch, const float* latents, const std::int32_t* labels,
-                    float* images) {
-  const auto size = static_cast<std::size_t>(batch.size);
-  const auto locked = [&](litert::TensorBuffer buffer, int mode, auto&& copy) {
-    void* host = nullptr;
-    expect(lite_.LockTensorBuffer(buffer, &host, mode), "tensor buffer");
-    copy(host);
-    expect(lite_.UnlockTensorBuffer(buffer), "tensor buffer");
-  };
-  locked(batch.inputs[batch.latent].get(), litert::kWrite, [&](void* host) {
-    std::memcpy(host, latents, size * static_cast<std::size_t>(latent_size_) * sizeof(float));
-  });
-  if (classes_ != 0) {
-    locked(batch.inputs[batch.label].get(), litert::kWrite,
-           [&](void* host) { std::memcpy(host, labels, size * sizeof(std::int32_t)); });
+// The inputs of a signature in its own order; the checks above know that each has a name.
+std::vector<const void*> Generator::Parts::in_order(std::size_t signature, Named named) const {
+  std::vector<const void*> inputs;
+  for (const TensorInfo& input : model.signatures()[signature].inputs) {
+    const auto is_it = [&](const auto& one) { return input.name == one.first; };
+    inputs.push_back(std::find_if(named.begin(), named.end(), is_it)->second);
   }
-  std::vector<litert::TensorBuffer> inputs;
-  for (const auto& buffer : batch.inputs) inputs.push_back(buffer.get());
-  litert::TensorBuffer output = batch.outputs[0].get();
-  expect(lite_.RunCompiledModel(compiled_.get(), batch.signature, inputs.size(), inputs.data(), 1,
-                                &output),
-         "does not run");
-  locked(output, litert::kRead, [&](void* host) {
-    std::memcpy(images, host, size * shape_.size() * sizeof(float));
-  });
+  return inputs;
 }
 
-std::vector<std::uint8_t> Generator::draw(std::uint32_t seed, int count,
-                                          const std::vector<std::int32_t>& labels) {
-  std::vector<std::uint8_t> levels(static_cast<std::size_t>(count) * shape_.size());
-  std::vector<float> from, to;
-  std::vector<std::int32_t> chosen;
-  for (int start = 0; start < count;) {
-    // The largest signature that still fits, else the smallest with some rows left unused.
-    auto fitting = sizes_.upper_bound(count - start);
-    if (fitting != sizes_.begin()) --fitting;
-    const int size = fitting->first;
-    from.assign(static_cast<std::size_t>(size) * static_cast<std::size_t>(latent_size_), 0.0f);
-    to.resize(static_cast<std::size_t>(size) * shape_.size());
-    chosen.assign(static_cast<std::size_t>(size), 0);
-    const int used = std::min(size, count - start);
-    for (int i = 0; i < used; ++i) {
-      const auto image = static_cast<std::uint32_t>(start + i);
-      const auto latent_length = static_cast<std::size_t>(latent_size_);
-      latent(seed, image, latent_length, from.data() + static_cast<std::size_t>(i) * latent_length);
-      if (!labels.empty()) chosen[static_cast<std::size_t>(i)] = labels[image % labels.size()];
+// Draws `used` images by the signature of `size`; its other rows are zeros.
+void Generator::Parts::draw_batch(int size, std::size_t used, const float* from,
+                                  const std::int32_t* classes_of, float* to) {
+  const auto rows = static_cast<std::size_t>(size);
+  const auto length = static_cast<std::size_t>(latent_size);
+  float* result = to;
+  if (used < rows) {
+    latents.assign(rows * length, 0.0f);
+    std::copy_n(from, used * length, latents.begin());
+    from = latents.data();
+    if (classes != 0) {
+      labels.assign(rows, 0);
+      std::copy_n(classes_of, used, labels.begin());
+      classes_of = labels.data();
     }
-    run(batch(size), from.data(), chosen.data(), to.data());
-    std::transform(to.begin(), to.begin() + static_cast<std::ptrdiff_t>(used * shape_.size()),
-                   levels.begin() + static_cast<std::ptrdiff_t>(start * shape_.size()), to_level);
+    images.resize(rows * shape.size());
+    result = images.data();
+  }
+  const std::size_t signature = sizes.at(size);
+  model.run(signature, in_order(signature, {{"latent", from}, {"label", classes_of}}), result);
+  if (result != to) std::copy_n(result, used * shape.size(), to);
+}
+
+void Generator::Parts::draw(const float* from, const std::int32_t* classes_of, std::size_t count,
+                            float* to) {
+  if ((classes_of == nullptr) != (classes == 0)) {
+    throw UsageError(classes == 0 ? "expected no labels: the model has no classes"
+                                  : "expected labels, got none: the model has classes");
+  }
+  for (std::size_t i = 0; classes != 0 && i < count; ++i) check_label(classes_of[i]);
+  const auto length = static_cast<std::size_t>(latent_size);
+  for (std::size_t start = 0; start < count;) {
+    // The largest signature that still fits, else the smallest with some rows left unused.
+    const auto most = static_cast<int>(std::min<std::size_t>(count - start, kMostBatch));
+    auto fitting = sizes.upper_bound(most);
+    if (fitting != sizes.begin()) --fitting;
+    const std::size_t used = std::min(static_cast<std::size_t>(fitting->first), count - start);
+    draw_batch(fitting->first, used, from + start * length,
+               classes_of == nullptr ? nullptr : classes_of + start, to + start * shape.size());
     start += used;
   }
-  return levels;
+}
+
+void Generator::Parts::draw_between(const float* latent, std::int32_t label, std::int32_t toward,
+                                    float share, float* image) {
+  if (!between) {
+    throw ModelError(name + " cannot go from one class to another: it has no signature " +
+                     kBetween + "; convert it again with convert_tflite.py");
+  }
+  check_label(label);
+  check_label(toward);
+  if (!(share >= 0.0f && share <= 1.0f)) {
+    throw UsageError("expected a share from 0 to 1, got " + std::to_string(share));
+  }
+  model.run(*between,
+            in_order(*between, {{"latent", latent},
+                                {"label", &label},
+                                {"toward", &toward},
+                                {"share", &share}}),
+            image);
+}
+
+Generator::Generator(const std::string& path, const GeneratorOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  *this = Generator(announced<ModelError>(path, [&] { return read(path); }), path, options);
+  // All that was not compiling.
+  parts_->times.load = seconds_since(start) - parts_->times.compile;
+}
+
+Generator::Generator(std::vector<char> content, const std::string& name,
+                     const GeneratorOptions& options) {
+  if (options.threads < 1 || options.threads > kMostThreads) {
+    throw UsageError("expected 1 to " + std::to_string(kMostThreads) + " threads, got " +
+                     std::to_string(options.threads));
+  }
+  announced<ModelError>(name, [&] {
+    const auto start = std::chrono::steady_clock::now();
+    parts_ = std::make_unique<Parts>(std::move(content), name, options);
+    parts_->read_signatures();
+    parts_->read_classes();
+    parts_->times.load = seconds_since(start);
+    parts_->model.compile();
+    parts_->times.compile = seconds_since(start) - parts_->times.load;
+  });
+}
+
+Generator::~Generator() = default;
+Generator::Generator(Generator&&) noexcept = default;
+Generator& Generator::operator=(Generator&&) noexcept = default;
+
+Shape Generator::image_shape() const noexcept { return parts_->shape; }
+
+std::size_t Generator::latent_size() const noexcept {
+  return static_cast<std::size_t>(parts_->latent_size);
+}
+
+int Generator::classes() const noexcept { return parts_->classes; }
+
+const std::vector<SignatureInfo>& Generator::signatures() const noexcept {
+  return parts_->model.signatures();
+}
+
+const std::vector<char>& Generator::content() const noexcept { return parts_->model.content(); }
+
+StartTimes Generator::start_times() const noexcept { return parts_->times; }
+
+std::optional<std::string> Generator::metadata(const std::string& name) const {
+  return announced<ModelError>(parts_->name,
+                               [&] { return parts_->model.metadata(kMetadata + name); });
+}
+
+void Generator::draw(const float* latents, const std::int32_t* labels, std::size_t count,
+                     float* images) {
+  announced<ModelError>(parts_->name, [&] { parts_->draw(latents, labels, count, images); });
+}
+
+std::vector<float> Generator::draw(const std::vector<float>& latents,
+                                   const std::vector<std::int32_t>& labels) {
+  const std::size_t count = classes() != 0 ? labels.size() : latents.size() / latent_size();
+  if (latents.size() != count * latent_size() || (classes() == 0 && !labels.empty())) {
+    throw UsageError("expected " + std::to_string(latent_size()) + " numbers " +
+                     (classes() != 0 ? "and a label" : "and no label") + " an image, got " +
+                     std::to_string(latents.size()) + " and " + std::to_string(labels.size()));
+  }
+  std::vector<float> images(count * image_shape().size());
+  if (count == 0) return images;
+  draw(latents.data(), classes() != 0 ? labels.data() : nullptr, count, images.data());
+  return images;
+}
+
+void Generator::draw_between(const float* latent, std::int32_t label, std::int32_t toward,
+                             float share, float* image) {
+  announced<ModelError>(parts_->name,
+                        [&] { parts_->draw_between(latent, label, toward, share, image); });
+}
+
+std::uint8_t to_level(float value) noexcept {
+  if (!(value > -1.0f)) return 0;  // not a number, too
+  return static_cast<std::uint8_t>(std::nearbyint((std::min(value, 1.0f) + 1.0f) * 127.5f));
 }
 
 }  // namespace jaxgan

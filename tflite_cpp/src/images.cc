@@ -1,74 +1,48 @@
 #include "images.h"
 
 #include <png.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <zlib.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cmath>
 #include <cstring>
-#include <filesystem>
-#include <system_error>
-
-#include "errors.h"
 
 namespace jaxgan {
 namespace {
 
-// A file beside its target, gone again unless it was moved over it.
-class Beside {
- public:
-  explicit Beside(const std::filesystem::path& target)
-      : name_((target.parent_path() / ".jaxgan.XXXXXX").string()),
-        file_(mkstemp(name_.data())) {
-    if (file_ < 0) fail(target);
-  }
-  ~Beside() {
-    if (file_ >= 0) ::close(file_);
-    if (!moved_) ::unlink(name_.c_str());
-  }
-  Beside(const Beside&) = delete;
-  Beside& operator=(const Beside&) = delete;
+constexpr std::uint8_t kSignature[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
+constexpr std::size_t kTextPlace = 8 + 12 + 13;  // after the signature and the header's chunk
 
-  void write(const std::filesystem::path& target, const std::vector<std::uint8_t>& content) {
-    for (std::size_t done = 0; done < content.size();) {
-      const ssize_t step = ::write(file_, content.data() + done, content.size() - done);
-      if (step < 0 && errno == EINTR) continue;
-      if (step < 0) fail(target);
-      done += static_cast<std::size_t>(step);
-    }
-    const mode_t mask = ::umask(0);
-    ::umask(mask);
-    const int file = file_;
-    if (::fchmod(file, 0666 & ~mask) != 0 || ::fsync(file) != 0) fail(target);
-    file_ = -1;
-    if (::close(file) != 0 || std::rename(name_.c_str(), target.c_str()) != 0) fail(target);
-    moved_ = true;
+void append_number(Bytes& bytes, std::uint32_t number) {
+  for (int shift = 24; shift >= 0; shift -= 8) {
+    bytes.push_back(static_cast<std::uint8_t>(number >> shift));
   }
+}
 
- private:
-  [[noreturn]] static void fail(const std::filesystem::path& target) {
-    throw OutputError("cannot write " + target.string() + ": " + std::strerror(errno));
-  }
+std::uint32_t number_at(const Bytes& bytes, std::size_t place) {
+  return std::uint32_t{bytes[place]} << 24 | std::uint32_t{bytes[place + 1]} << 16 |
+         std::uint32_t{bytes[place + 2]} << 8 | std::uint32_t{bytes[place + 3]};
+}
 
-  std::string name_;
-  int file_;
-  bool moved_ = false;
-};
+std::uint32_t checksum(const std::uint8_t* bytes, std::size_t size) {
+  return static_cast<std::uint32_t>(crc32_z(0, bytes, size));
+}
+
+// Length, type, keyword, 0, text, checksum of all but the length.
+void append_text(Bytes& bytes, const std::string& keyword, const std::string& text) {
+  append_number(bytes, static_cast<std::uint32_t>(keyword.size() + 1 + text.size()));
+  const std::size_t start = bytes.size();
+  const std::string content = "tEXt" + keyword + '\0' + text;
+  bytes.insert(bytes.end(), content.begin(), content.end());
+  append_number(bytes, checksum(bytes.data() + start, content.size()));
+}
 
 }  // namespace
 
-std::uint8_t to_level(float value) {
-  if (!(value > -1.0f)) return 0;  // not a number, too
-  return static_cast<std::uint8_t>(std::nearbyint((std::min(value, 1.0f) + 1.0f) * 127.5f));
-}
-
-void check_grid(Shape shape, int count, int columns) {
-  constexpr std::int64_t kMost = 1000000;  // libpng's own bound on a side
-  const std::int64_t rows = (std::int64_t{count} + columns - 1) / columns;
-  const std::int64_t height = rows * shape.height, width = std::int64_t{columns} * shape.width;
+void check_grid(Shape shape, std::size_t count, std::size_t columns) {
+  constexpr std::uint64_t kMost = 1000000;  // libpng's own bound on a side
+  const std::uint64_t rows = (std::uint64_t{count} + columns - 1) / columns;
+  const std::uint64_t height = rows * static_cast<std::uint64_t>(shape.height);
+  const std::uint64_t width = std::uint64_t{columns} * static_cast<std::uint64_t>(shape.width);
   if (height > kMost || width > kMost) {
     throw UsageError("--columns: " + std::to_string(count) + " images in " +
                      std::to_string(columns) + " columns make a picture of " +
@@ -77,47 +51,67 @@ void check_grid(Shape shape, int count, int columns) {
   }
 }
 
-Picture grid(const std::vector<std::uint8_t>& pictures, Shape shape, int count, int columns) {
-  const int rows = (count + columns - 1) / columns;
-  Picture sheet{{rows * shape.height, columns * shape.width, shape.channels}, {}};
+Picture grid(const std::vector<std::uint8_t>& pictures, Shape shape, std::size_t count,
+             std::size_t columns) {
+  const auto rows = static_cast<int>((count + columns - 1) / columns);
+  Picture sheet{{rows * shape.height, static_cast<int>(columns) * shape.width, shape.channels}, {}};
   sheet.pixels.resize(sheet.shape.size());
-  const auto line = static_cast<std::size_t>(shape.width) * static_cast<std::size_t>(shape.channels);
-  const std::size_t sheet_line = line * static_cast<std::size_t>(columns);
+  const auto height = static_cast<std::size_t>(shape.height);
+  const std::size_t line = shape.size() / height, sheet_line = line * columns;
   const std::uint8_t* from = pictures.data();
-  for (int i = 0; i < count; ++i) {
-    const auto top = static_cast<std::size_t>(i / columns) * static_cast<std::size_t>(shape.height);
-    const auto left = static_cast<std::size_t>(i % columns) * line;
-    for (int y = 0; y < shape.height; ++y, from += line) {
-      std::copy_n(from, line,
-                  sheet.pixels.data() + (top + static_cast<std::size_t>(y)) * sheet_line + left);
+  for (std::size_t i = 0; i < count; ++i) {
+    std::uint8_t* to = sheet.pixels.data() + i / columns * height * sheet_line + i % columns * line;
+    for (std::size_t y = 0; y < height; ++y, from += line, to += sheet_line) {
+      std::copy_n(from, line, to);
     }
   }
   return sheet;
 }
 
-std::vector<std::uint8_t> encode_png(const Picture& picture) {
+Bytes encode_png(const Picture& picture, const Texts& texts) {
   png_image header = {};
   header.version = PNG_IMAGE_VERSION;
   header.width = static_cast<png_uint_32>(picture.shape.width);
   header.height = static_cast<png_uint_32>(picture.shape.height);
   header.format = picture.shape.channels == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB;
   png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(header);
-  std::vector<std::uint8_t> content(size);
+  Bytes content(size);
   if (png_image_write_to_memory(&header, content.data(), &size, 0, picture.pixels.data(), 0,
                                 nullptr) == 0) {
     throw OutputError(std::string("cannot make a PNG of ") + std::to_string(picture.shape.width) +
                       "x" + std::to_string(picture.shape.height) + " pixels: " + header.message);
   }
   content.resize(size);
+  Bytes chunks;
+  for (const auto& [keyword, text] : texts) append_text(chunks, keyword, text);
+  content.insert(content.begin() + kTextPlace, chunks.begin(), chunks.end());
   return content;
 }
 
-void write_whole(const std::string& path, const std::vector<std::uint8_t>& content) {
-  const std::filesystem::path target(path);
-  std::error_code fault;
-  if (target.has_parent_path()) std::filesystem::create_directories(target.parent_path(), fault);
-  if (fault) throw OutputError("cannot write " + path + ": " + fault.message());
-  Beside(target).write(target, content);
+Texts read_texts(const Bytes& content, const std::string& name) {
+  const auto fail = [&](const char* is) { return UsageError(name + " is " + is); };
+  if (content.size() < sizeof kSignature ||
+      std::memcmp(content.data(), kSignature, sizeof kSignature) != 0) {
+    throw fail("no PNG file");
+  }
+  Texts texts;
+  for (std::size_t place = sizeof kSignature;;) {
+    const std::size_t left = content.size() - place;
+    const std::size_t size = left < 12 ? 0 : number_at(content, place);
+    if (left < 12 || size > left - 12 ||
+        checksum(content.data() + place + 4, size + 4) != number_at(content, place + 8 + size)) {
+      throw fail("a damaged PNG file");
+    }
+    const auto body = content.begin() + static_cast<std::ptrdiff_t>(place + 8);
+    const auto end = body + static_cast<std::ptrdiff_t>(size);
+    const std::string type(body - 4, body);
+    place += size + 12;
+    if (type == "IEND") return texts;
+    if (type != "tEXt") continue;
+    const auto middle = std::find(body, end, std::uint8_t{0});
+    if (middle == end) throw fail("a damaged PNG file");
+    texts.emplace_back(std::string(body, middle), std::string(middle + 1, end));
+  }
 }
 
 }  // namespace jaxgan

@@ -1,12 +1,9 @@
-#include "latents.h"
+#include "jaxgan/latents.h"
 
+#include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <cstring>
-#include <numeric>
-
-#include "errors.h"
 
 namespace jaxgan {
 namespace {
@@ -61,35 +58,34 @@ float uniform(std::uint32_t bits) {
 
 }  // namespace
 
-void latent(std::uint32_t seed, std::uint32_t index, std::size_t size, float* out) {
+void latent(std::uint32_t seed, std::uint32_t index, std::size_t size, float* out,
+            double truncation) noexcept {
   const Words key = threefry({0, seed}, {0, index});  // fold_in(key(seed), index)
+  const float share =
+      truncation > 0.0 ? static_cast<float>(std::erf(truncation / std::sqrt(2.0))) : 1.0f;
   for (std::size_t i = 0; i < size; ++i) {
     const Words words = threefry(key, {0, static_cast<std::uint32_t>(i)});
-    out[i] = std::sqrt(2.0f) * inverse_erf(uniform(words[0] ^ words[1]));
+    out[i] = std::sqrt(2.0f) * inverse_erf(uniform(words[0] ^ words[1]) * share);
   }
 }
 
-std::vector<std::int32_t> parse_labels(const std::optional<std::string>& text, int classes) {
-  std::vector<std::int32_t> labels;
-  if (!text) {
-    labels.resize(static_cast<std::size_t>(classes));
-    std::iota(labels.begin(), labels.end(), 0);
-    return labels;
+void interpolate(const float* from, const float* to, double t, std::size_t size,
+                 float* out) noexcept {
+  double product = 0.0, from_square = 0.0, to_square = 0.0;
+  for (std::size_t i = 0; i < size; ++i) {
+    const double a = from[i], b = to[i];
+    product += a * b;
+    from_square += a * a;
+    to_square += b * b;
   }
-  if (classes == 0) throw UsageError("--label: this model has no classes; leave the option out");
-  const char* place = text->data();
-  const char* const end = place + text->size();
-  while (true) {
-    int label = -1;
-    const auto [next, fault] = std::from_chars(place, end, label);
-    const bool ends_well = next == end || *next == ',';
-    if (fault != std::errc() || !ends_well || label < 0 || label >= classes) {
-      throw UsageError("--label: expected classes from 0 to " + std::to_string(classes - 1) +
-                       ", separated by commas, got '" + *text + "'");
-    }
-    labels.push_back(label);
-    if (next == end) return labels;
-    place = next + 1;
+  const double lengths = std::sqrt(from_square) * std::sqrt(to_square);
+  const double cosine = lengths > 0.0 ? std::clamp(product / lengths, -1.0, 1.0) : 1.0;
+  const double angle = std::acos(cosine), sine = std::sin(angle);
+  const bool straight = sine < 1e-6;  // which way to turn is not to be told
+  const double of_from = straight ? 1.0 - t : std::sin((1.0 - t) * angle) / sine;
+  const double of_to = straight ? t : std::sin(t * angle) / sine;
+  for (std::size_t i = 0; i < size; ++i) {
+    out[i] = static_cast<float>(of_from * double{from[i]} + of_to * double{to[i]});
   }
 }
 

@@ -1,22 +1,22 @@
 // jaxgan-generate: draws images with a .tflite generator. Pictures go to files, descriptions to
 // stdout, faults to stderr.
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdint>
-#include <cstdio>
 #include <iostream>
 #include <optional>
 #include <string>
+#include <vector>
 
-#include "errors.h"
-#include "generator.h"
+#include "benchmark.h"
+#include "files.h"
 #include "images.h"
-#include "latents.h"
-#include "runtime.h"
+#include "jaxgan/generator.h"
+#include "npy.h"
+#include "platform.h"
+#include "sampling.h"
+#include "sha256.h"
 
 namespace {
 
@@ -24,16 +24,22 @@ using namespace jaxgan;
 
 struct Options {
   std::string model = "generator.tflite";
-  std::int64_t seed = 0;
-  int count = 64;
-  std::optional<std::string> label;
+  SamplingOptions sampling;
+  std::optional<std::string> save_latents;
   std::string out = "digits.png";
-  int columns = 10;
-  int threads = 1;
+  std::optional<int> columns;
+  std::vector<int> threads = {1};
   bool info = false;
+  std::optional<std::string> describe;
+  bool benchmark = false;
+  BenchmarkOptions timing;
+  std::string format = "table";
   bool version = false;
   bool verbose = false;
 };
+
+constexpr int kMostImages = 1000000, kMostThreads = 1024, kMostBatch = 4096;
+constexpr std::size_t kMostPicture = std::size_t{1} << 30;  // bytes of a PNG to describe
 
 // Refuses other spellings of a number than Python's --options take, such as 0x10.
 const CLI::Validator kDecimal(
@@ -45,62 +51,87 @@ const CLI::Validator kDecimal(
 
 // The one table of options: names, help, bounds. Defaults are the values above.
 void declare(CLI::App& app, Options& options) {
+  const auto whole = [](CLI::Option* option, auto least, auto most) {
+    return option->check(kDecimal)->check(CLI::Range(least, most));
+  };
   app.add_option("--model", options.model, "A .tflite file of convert_tflite.py")
       ->capture_default_str();
-  app.add_option("--seed", options.seed, "Seed of the latent vectors")
-      ->check(kDecimal)
-      ->check(CLI::Range(std::int64_t{0}, std::int64_t{4294967295}))
-      ->capture_default_str();
-  app.add_option("--count", options.count, "Number of images")
-      ->check(kDecimal)
-      ->check(CLI::Range(1, 1000000))
-      ->capture_default_str();
-  app.add_option("--label", options.label,
-                 "Class, or classes such as 3,1,4 that images take in turn (default: all classes "
-                 "in turn)");
   app.add_option("--out", options.out,
-                 "PNG file of a grid; with a pattern such as digit_%04d.png, one file an image")
+                 "NAME.png: a grid; with a pattern such as digit_%04d.png, one file an image; "
+                 "NAME.npy: bytes [N, H, W, C]; -: a PNG to stdout")
       ->capture_default_str();
-  app.add_option("--columns", options.columns, "Images in a row of the grid")
-      ->check(kDecimal)
-      ->check(CLI::Range(1, 1000000))
-      ->capture_default_str();
-  app.add_option("--threads", options.threads, "Threads that run the model")
-      ->check(kDecimal)
-      ->check(CLI::Range(1, 1024))
+  whole(app.add_option("--columns", options.columns,
+                       "Images in a row of the grid (default: 10, or those of --interpolate)"),
+        1, kMostImages);
+
+  SamplingOptions& sampling = options.sampling;
+  const std::string what = "What to draw";
+  whole(app.add_option("--seed", sampling.seed, "Seed of the latent vectors (default: 0)"),
+        std::uint32_t{0}, std::uint32_t{4294967295})
+      ->group(what);
+  whole(app.add_option("--count", sampling.count, "Number of images (default: 64)"), 1, kMostImages)
+      ->group(what);
+  app.add_option("--seeds", sampling.seeds,
+                 "Instead of both: the first image of each of some seeds, such as 1,5,9-12")
+      ->group(what);
+  app.add_option("--label", sampling.label,
+                 "Class, or classes such as 3,1,4 that images take in turn (default: all classes "
+                 "in turn)")
+      ->group(what);
+  app.add_option("--truncation", sampling.truncation,
+                 "Keep latents within this many standard deviations, above 0 to 10: more usual "
+                 "images, less variety (default: no bound)")
+      ->group(what);
+  whole(app.add_option("--interpolate", sampling.interpolate,
+                       "From each image to the next this many, both included: a row each"),
+        2, 1000)
+      ->group(what);
+  app.add_option("--latents", sampling.latents,
+                 "Take latent vectors from an .npy file, float32 [N, latent size]")
+      ->group(what);
+  app.add_option("--save-latents", options.save_latents, "Write them to an .npy file")->group(what);
+
+  whole(app.add_option("--threads", options.threads,
+                       "Threads that run the model; a list such as 1,2 with --benchmark")
+            ->delimiter(','),
+        1, kMostThreads)
       ->capture_default_str();
   app.add_flag("--info", options.info, "Describe the model and leave");
+  app.add_option("--describe", options.describe, "Print what a PNG says of itself and leave");
   app.add_flag("--version", options.version, "Print the version and the runtime's file and leave");
   app.add_flag("--verbose", options.verbose, "Let the runtime log to stderr");
+
+  const std::string timing = "Timing";
+  app.add_flag("--benchmark", options.benchmark, "Time the model instead of drawing")
+      ->group(timing);
+  whole(app.add_option("--batch", options.timing.batches, "Images a call, a list")->delimiter(','),
+        1, kMostBatch)
+      ->capture_default_str()
+      ->group(timing);
+  whole(app.add_option("--warmup", options.timing.warmup, "Calls before the clock runs"), 0,
+        kMostImages)
+      ->capture_default_str()
+      ->group(timing);
+  CLI::Option* const seconds =
+      app.add_option("--seconds", options.timing.seconds, "Seconds of calls a row")
+          ->check(CLI::Range(0.001, 3600.0))
+          ->capture_default_str()
+          ->group(timing);
+  whole(app.add_option("--repetitions", options.timing.repetitions, "Calls a row, instead"), 1,
+        kMostImages)
+      ->excludes(seconds)
+      ->group(timing);
+  app.add_option("--format", options.format, "table, csv or json")
+      ->check(CLI::IsMember({"table", "csv", "json"}))
+      ->capture_default_str()
+      ->group(timing);
 }
 
-// Sends stderr to nowhere while it lives: the runtime announces itself whatever it is told.
-class QuietStderr {
- public:
-  explicit QuietStderr(bool quiet) {
-    if (!quiet) return;
-    std::fflush(stderr);
-    original_ = ::dup(STDERR_FILENO);
-    const int nowhere = ::open("/dev/null", O_WRONLY);
-    if (nowhere >= 0) {
-      ::dup2(nowhere, STDERR_FILENO);
-      ::close(nowhere);
-    }
-  }
-  ~QuietStderr() {
-    if (original_ < 0) return;
-    ::dup2(original_, STDERR_FILENO);
-    ::close(original_);
-  }
-  QuietStderr(const QuietStderr&) = delete;
-  QuietStderr& operator=(const QuietStderr&) = delete;
-
- private:
-  int original_ = -1;
-};
-
 void print_info(const Generator& generator, const std::string& path) {
-  std::cout << path << ": " << generator.file_size() << " bytes\n";
+  static constexpr const char* kNames[] = {"version", "revision",    "dataset",  "seed",
+                                           "step",    "latent_size", "classes",  "image_shape",
+                                           "quantization"};
+  std::cout << path << ": " << generator.content().size() << " bytes\n";
   for (const SignatureInfo& signature : generator.signatures()) {
     std::cout << signature.name << ":";
     for (const TensorInfo& input : signature.inputs) std::cout << "  " << input.text();
@@ -108,77 +139,154 @@ void print_info(const Generator& generator, const std::string& path) {
     for (const TensorInfo& output : signature.outputs) std::cout << "  " << output.text();
     std::cout << "\n";
   }
-  for (const auto& [name, text] : generator.metadata()) {
-    std::cout << name << ": " << text << "\n";
+  for (const char* const name : kNames) {
+    if (const auto text = generator.metadata(name)) std::cout << name << ": " << *text << "\n";
   }
 }
 
-// "digit_%04d.png" -> the text before the number, its least digits, the text after.
-struct Pattern {
+void print_texts(const std::string& path) {
+  const std::string name = "--describe: " + path;
+  const Texts texts = read_texts(read_input(path, kMostPicture, "--describe"), name);
+  const bool ours = std::any_of(texts.begin(), texts.end(), [](const auto& entry) {
+    return entry.first.rfind("jaxgan.", 0) == 0;
+  });
+  if (!ours) throw UsageError(name + " names no jaxgan model; expected a PNG of jaxgan");
+  for (const auto& [keyword, text] : texts) std::cout << keyword << ": " << text << "\n";
+}
+
+// Where pictures go: "digit_%04d.png" -> the text before the number, its least digits, the text
+// after.
+struct Target {
+  enum Kind { kStdout, kGrid, kFiles, kNpy };
+  Kind kind = kGrid;
   std::string before, after;
   int digits = 0;
-  bool one_file = true;
 
-  explicit Pattern(const std::string& out) : before(out) {
+  explicit Target(const std::string& out) : before(out) {
+    if (out == "-") {
+      kind = kStdout;
+      return;
+    }
+    const std::size_t slash = out.find_last_of("/\\") + 1;  // 0 where there is none
+    const std::size_t dot = out.find_last_of('.');
+    const bool named = dot != std::string::npos && dot > slash;
+    const std::string ending = named ? out.substr(dot) : "";
+    if (ending == ".gif" || ending == ".apng") {
+      throw UsageError("--out: python -m jaxgan.generate writes .gif and .apng, got '" + out + "'");
+    }
+    if (ending != ".png" && ending != ".npy") {
+      throw UsageError("--out: expected a name that ends in .png or .npy, or -, got '" + out + "'");
+    }
+    if (ending == ".npy") kind = kNpy;
     const std::size_t percent = out.find('%');
-    if (out.empty()) throw UsageError("--out: expected the name of a PNG file, got none");
     if (percent == std::string::npos) return;
-    one_file = false;
+    kind = kFiles;
     before = out.substr(0, percent);
     after = out.substr(percent + 1);
     if (after.size() > 2 && after[0] == '0' && after[1] >= '1' && after[1] <= '9') {
       digits = after[1] - '0';
       after.erase(0, 2);
     }
-    if (after.empty() || after[0] != 'd' || after.find('%') != std::string::npos) {
-      throw UsageError("--out: expected one number pattern such as %04d, got '" + out + "'");
+    if (ending == ".npy" || after.empty() || after[0] != 'd' ||
+        after.find('%') != std::string::npos) {
+      throw UsageError("--out: expected one number pattern such as %04d in a name that ends in "
+                       ".png, got '" + out + "'");
     }
     after.erase(0, 1);
   }
 
-  std::string name(int index) const {
+  std::string name(std::size_t index) const {
     std::string number = std::to_string(index);
     const auto missing = std::max(digits - static_cast<int>(number.size()), 0);
     return before + std::string(static_cast<std::size_t>(missing), '0') + number + after;
   }
 };
 
-void write_pictures(const std::vector<std::uint8_t>& levels, Shape shape, const Options& options,
-                    const Pattern& pattern) {
-  if (pattern.one_file) {
-    const int columns = std::min(options.columns, options.count);
-    write_whole(options.out, encode_png(grid(levels, shape, options.count, columns)));
-    return;
-  }
-  auto from = levels.begin();
-  for (int i = 0; i < options.count; ++i) {
-    const auto next = from + static_cast<std::ptrdiff_t>(shape.size());
-    write_whole(pattern.name(i), encode_png({shape, {from, next}}));
-    from = next;
+void write_pictures(const std::vector<std::uint8_t>& levels, Shape shape, std::size_t count,
+                    std::size_t columns, Texts texts, const Target& target) {
+  if (target.kind == Target::kNpy) {
+    const auto size = [](int side) { return static_cast<std::size_t>(side); };
+    write_whole(target.before, encode_npy(levels.data(), levels.size(), "|u1",
+                                          {count, size(shape.height), size(shape.width),
+                                           size(shape.channels)}));
+  } else if (target.kind == Target::kFiles) {
+    auto from = levels.begin();
+    texts.emplace_back("jaxgan.image", "");
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto next = from + static_cast<std::ptrdiff_t>(shape.size());
+      texts.back().second = std::to_string(i);
+      write_whole(target.name(i), encode_png({shape, {from, next}}, texts));
+      from = next;
+    }
+  } else {
+    const Bytes content = encode_png(grid(levels, shape, count, columns), texts);
+    target.kind == Target::kStdout ? write_stdout(content) : write_whole(target.before, content);
   }
 }
 
+void check_save_latents(const Options& options) {
+  const std::string name = options.save_latents.value_or(".npy");
+  if (name.size() < 4 || name.compare(name.size() - 4, 4, ".npy") != 0) {
+    throw UsageError("--save-latents: expected a name that ends in .npy, got '" + name + "'");
+  }
+  if (name == options.out) {
+    throw UsageError("--save-latents and --out name the same file; change one");
+  }
+}
+
+void draw_pictures(Generator& generator, const Options& options, const Target& target) {
+  const Sample sample = choose(options.sampling, generator);
+  const std::size_t columns = std::min(
+      sample.count,
+      options.columns ? static_cast<std::size_t>(*options.columns) : sample.columns);
+  if (target.kind == Target::kGrid || target.kind == Target::kStdout) {
+    check_grid(generator.image_shape(), sample.count, columns);
+  }
+  const std::vector<std::uint8_t> levels = draw(generator, sample);
+  Texts texts = {{"Software", "jaxgan " JAXGAN_VERSION},
+                 {"jaxgan.model", sha256(generator.content().data(), generator.content().size())}};
+  texts.insert(texts.end(), sample.texts.begin(), sample.texts.end());
+  if (options.save_latents) {
+    write_whole(*options.save_latents,
+                encode_npy(sample.latents.data(), sample.latents.size() * sizeof(float), "<f4",
+                           {sample.count, generator.latent_size()}));
+  }
+  write_pictures(levels, generator.image_shape(), sample.count, columns, std::move(texts), target);
+}
+
 void run(const Options& options) {
+  GeneratorOptions start;
+  start.threads = options.threads.front();
+  start.verbose = options.verbose;
   if (options.version) {
-    const Runtime runtime(options.verbose);
-    std::cout << "jaxgan-generate " JAXGAN_VERSION "\nruntime " << runtime.path() << "\n";
+    std::cout << "jaxgan-generate " JAXGAN_VERSION "\nruntime " << runtime_description(start)
+              << "\n";
     return;
   }
-  const Pattern pattern(options.out);
+  if (options.describe) {
+    print_texts(*options.describe);
+    return;
+  }
+  if (!options.benchmark && options.threads.size() > 1) {
+    throw UsageError("--threads: expected one number without --benchmark, got " +
+                     std::to_string(options.threads.size()));
+  }
+  const Target target(options.out);
+  check_save_latents(options);
   const QuietStderr quiet(!options.verbose);
-  const Runtime runtime(options.verbose);
-  Generator generator(runtime, options.model, options.threads);
+  if (options.benchmark) {
+    BenchmarkOptions timing = options.timing;
+    timing.threads = options.threads;
+    std::cout << benchmark_text(benchmark(options.model, start, timing), options.format,
+                                options.model);
+    return;
+  }
+  Generator generator(options.model, start);
   if (options.info) {
     print_info(generator, options.model);
-    return;
+  } else {
+    draw_pictures(generator, options, target);
   }
-  if (pattern.one_file) {
-    check_grid(generator.image_shape(), options.count, std::min(options.columns, options.count));
-  }
-  const auto labels = parse_labels(options.label, generator.classes());
-  const auto levels =
-      generator.draw(static_cast<std::uint32_t>(options.seed), options.count, labels);
-  write_pictures(levels, generator.image_shape(), options, pattern);
 }
 
 }  // namespace
@@ -198,6 +306,9 @@ int main(int argc, char** argv) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help
     std::cerr << "error: " << error.what() << " (see: jaxgan-generate --help)\n";
     return 2;
+  } catch (const ModelError& error) {
+    std::cerr << "error: --model: " << error.what() << "\n";
+    return error.exit_code;
   } catch (const Error& error) {
     std::cerr << "error: " << error.what() << "\n";
     return error.exit_code;

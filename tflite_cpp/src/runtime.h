@@ -1,46 +1,55 @@
-// The LiteRT runtime library, loaded while the program runs, so that its absence has a message.
+// What runs a model file. Two implement it, and CMake takes one: litert.cc and tflite.cc.
 #pragma once
 
+#include <cstddef>
+#include <exception>
 #include <memory>
+#include <new>
+#include <optional>
 #include <string>
-#include <type_traits>
+#include <vector>
 
-#include "litert_c.h"
+#include "jaxgan/generator.h"
 
 namespace jaxgan {
 
-// Owns one of LiteRT's handles.
-template <typename Opaque>
-using Handle = std::unique_ptr<std::remove_pointer_t<Opaque>, void (*)(Opaque)>;
+// Does what a public function does, so that only what its documentation names is thrown: Fault
+// stands in for what else a runtime or the standard library throws, such as std::length_error.
+template <typename Fault, typename Work>
+auto announced(const std::string& name, Work&& work) -> decltype(work()) try {
+  return work();
+} catch (const Error&) {
+  throw;
+} catch (const std::bad_alloc&) {
+  throw;
+} catch (const std::exception& error) {
+  throw Fault(name + ": " + error.what());
+}
 
-class Runtime {
+class Model {
  public:
-  // Loads the library from beside the program (or where LD_LIBRARY_PATH says). It logs nothing
-  // unless verbose. Throws RuntimeError where it is missing, too old, or does not start.
-  explicit Runtime(bool verbose);
+  // Loads the runtime and checks a model file; `name` stands for it in messages. Throws
+  // RuntimeError where the runtime is missing, too old, or does not start, and ModelError where the
+  // file is no model.
+  Model(std::vector<char> content, std::string name, const GeneratorOptions& options);
+  ~Model();
+  Model(const Model&) = delete;
+  Model& operator=(const Model&) = delete;
 
-  const litert::Functions& functions() const { return functions_; }
-  litert::Environment environment() const { return environment_.get(); }
+  const std::vector<char>& content() const noexcept;
+  const std::vector<SignatureInfo>& signatures() const noexcept;
+  std::optional<std::string> metadata(const std::string& key) const;
 
-  // The library's file.
-  std::string path() const;
+  // Prepares it to run; once, before run(). Throws ModelError.
+  void compile();
+
+  // Runs a signature of static shapes: `inputs` in the order of its info, each as large as its
+  // dimensions say, its one output written to `output`. Throws ModelError.
+  void run(std::size_t signature, const std::vector<const void*>& inputs, float* output);
 
  private:
-  struct CloseLibrary {
-    void operator()(void* library) const;
-  };
-  std::unique_ptr<void, CloseLibrary> library_;
-  litert::Functions functions_;
-  Handle<litert::Environment> environment_{nullptr, nullptr};
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
 };
-
-// The name of one of LiteRT's status codes: "invalid flatbuffer (501)".
-std::string status_name(litert::Status status);
-
-// Throws Fault where a call of LiteRT failed; `doing` says what was tried.
-template <typename Fault>
-void check(litert::Status status, const std::string& doing) {
-  if (status != litert::kOk) throw Fault(doing + ": " + status_name(status));
-}
 
 }  // namespace jaxgan

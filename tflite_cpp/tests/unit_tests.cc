@@ -2,15 +2,20 @@
 #include <doctest/doctest.h>
 #include <png.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <limits>
 #include <sstream>
 
-#include "errors.h"
+#include "benchmark.h"
+#include "files.h"
 #include "images.h"
-#include "latents.h"
+#include "jaxgan/latents.h"
+#include "npy.h"
+#include "sampling.h"
+#include "sha256.h"
 
 using namespace jaxgan;
 namespace fs = std::filesystem;
@@ -132,7 +137,7 @@ TEST_CASE("a PNG gives back its pixels") {
     for (std::size_t i = 0; i < picture.shape.size(); ++i) {
       picture.pixels.push_back(static_cast<std::uint8_t>(i * 13));
     }
-    const auto content = encode_png(picture);
+    const auto content = encode_png(picture, {{"one", "1"}, {"two", ""}});
     png_image header = {};
     header.version = PNG_IMAGE_VERSION;
     REQUIRE(png_image_begin_read_from_memory(&header, content.data(), content.size()) != 0);
@@ -142,6 +147,14 @@ TEST_CASE("a PNG gives back its pixels") {
     std::vector<std::uint8_t> pixels(PNG_IMAGE_SIZE(header));
     REQUIRE(png_image_finish_read(&header, nullptr, pixels.data(), 0, nullptr) != 0);
     CHECK(pixels == picture.pixels);
+    CHECK(read_texts(content, "x") == Texts{{"one", "1"}, {"two", ""}});
+    for (std::size_t i = 0; i < content.size(); ++i) {
+      Bytes damaged(content.begin(), content.begin() + static_cast<std::ptrdiff_t>(i));
+      CHECK_THROWS_AS(read_texts(damaged, "x"), UsageError);  // cut off
+      damaged = content;
+      damaged[i] ^= 0x10u;
+      CHECK_THROWS_AS(read_texts(damaged, "x"), UsageError);  // every byte is checked
+    }
   }
 }
 
@@ -163,4 +176,129 @@ TEST_CASE("a file that cannot be written leaves nothing behind") {
   std::ofstream(folder.path / "file") << "kept";
   CHECK_THROWS_AS(write_whole((folder.path / "file" / "below").string(), {'a'}), OutputError);
   CHECK(text(folder.path / "file") == "kept");
+}
+
+TEST_CASE("SHA-256 of the standard's examples") {
+  CHECK(sha256("", 0) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  CHECK(sha256("abc", 3) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  const std::string million(1000000, 'a');
+  CHECK(sha256(million.data(), million.size()) ==
+        "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+  // The rest of a block of every length, against the same bytes in two ways: no length repeats.
+  std::vector<std::string> digests;
+  for (std::size_t size = 0; size < 130; ++size) digests.push_back(sha256(million.data(), size));
+  std::sort(digests.begin(), digests.end());
+  CHECK(std::unique(digests.begin(), digests.end()) == digests.end());
+}
+
+TEST_CASE("truncated latents stay within the bound, and go over into ordinary ones") {
+  constexpr std::size_t kCount = 20000;
+  std::vector<float> ordinary(kCount), truncated(kCount), wide(kCount);
+  latent(3, 1, kCount, ordinary.data());
+  latent(3, 1, kCount, truncated.data(), 0.7);
+  latent(3, 1, kCount, wide.data(), 10.0);
+  double squares = 0;
+  for (std::size_t i = 0; i < kCount; ++i) {
+    CHECK(std::abs(truncated[i]) <= 0.7f);
+    CHECK((truncated[i] < 0) == (ordinary[i] < 0));
+    CHECK(std::abs(wide[i] - ordinary[i]) < 1e-5f);
+    squares += static_cast<double>(truncated[i]) * truncated[i];
+  }
+  // Variance of a normal truncated to [-a, a]: 1 - 2 a phi(a) / (2 Phi(a) - 1).
+  const double a = 0.7, phi = std::exp(-a * a / 2) / std::sqrt(2 * 3.141592653589793);
+  const double expected = 1 - 2 * a * phi / std::erf(a / std::sqrt(2));
+  CHECK(std::abs(squares / kCount - expected) < 0.01 * expected + 0.002);
+}
+
+TEST_CASE("interpolation keeps to the arc between two vectors") {
+  const float x[2] = {3, 0}, y[2] = {0, 3}, back[2] = {-3, 0};
+  float got[2];
+  interpolate(x, y, 0.5, 2, got);
+  CHECK(got[0] == doctest::Approx(3 / std::sqrt(2)));
+  CHECK(got[1] == doctest::Approx(3 / std::sqrt(2)));
+  interpolate(x, y, 1.0 / 3, 2, got);  // 30 degrees
+  CHECK(got[1] == doctest::Approx(1.5));
+  for (const float* other : {y, x, back}) {
+    interpolate(x, other, 0, 2, got);
+    CHECK(got[0] == doctest::Approx(3));
+    interpolate(x, other, 1, 2, got);
+    CHECK(got[0] == doctest::Approx(other[0]).epsilon(1e-6));
+    CHECK(got[1] == doctest::Approx(other[1]).epsilon(1e-6));
+  }
+  const float none[2] = {0, 0};
+  interpolate(none, y, 0.5, 2, got);
+  CHECK(got[1] == doctest::Approx(1.5));
+}
+
+TEST_CASE("seeds: one, lists, ranges, in order") {
+  using Seeds = std::vector<std::uint32_t>;
+  CHECK(parse_seeds("7") == Seeds{7});
+  CHECK(parse_seeds("1,5,9-12") == Seeds{1, 5, 9, 10, 11, 12});
+  CHECK(parse_seeds("7,7,3") == Seeds{7, 7, 3});
+  CHECK(parse_seeds("4294967294-4294967295") == Seeds{4294967294u, 4294967295u});
+  CHECK(parse_seeds("0-999999").size() == 1000000);
+  for (const char* wrong : {"", "x", "1,", ",1", "5-3", "1-", "-1", "1--2", "4294967296", "0-1000000",
+                            "1 2", "1-2-3", "0-999999,1", "0x10"}) {
+    CAPTURE(wrong);
+    CHECK_THROWS_AS(parse_seeds(wrong), UsageError);
+  }
+}
+
+TEST_CASE("latents go into an .npy file and come back; other files are refused") {
+  const Folder folder;
+  const std::string file = (folder.path / "l.npy").string();
+  std::vector<float> values(3 * 4);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i) / 7;
+  const Bytes content = encode_npy(values.data(), 48, "<f4", {3, 4});
+  CHECK(content.size() % 64 == 48);
+  write_whole(file, content);
+  const Matrix matrix = read_latents(file, 4);
+  CHECK(matrix.rows == 3);
+  CHECK(matrix.values == values);
+  CHECK(matrix.sha256 == sha256(content.data(), content.size()));
+
+  const auto refused = [&](const Bytes& bytes) {
+    write_whole(file, bytes);
+    CHECK_THROWS_AS(read_latents(file, 4), UsageError);
+  };
+  CHECK_THROWS_AS(read_latents(file, 5), UsageError);
+  CHECK_THROWS_AS(read_latents((folder.path / "none").string(), 4), UsageError);
+  for (std::size_t i = 0; i < content.size(); ++i) {
+    refused({content.begin(), content.begin() + static_cast<std::ptrdiff_t>(i)});
+  }
+  const auto changed = [&](const std::string& from, const std::string& to) {
+    std::string whole(content.begin(), content.end());
+    whole.replace(whole.find(from), from.size(), to);
+    return Bytes(whole.begin(), whole.end());
+  };
+  refused(changed("<f4", ">f4"));
+  refused(changed("<f4", "|O4"));
+  refused(changed("False", "True "));
+  refused(changed("(3, 4)", "(4, 3)"));
+  refused(changed("(3, 4)", "(9, 4)"));
+  refused(changed("(3, 4)", "(0, 4)"));
+  refused(changed("(3, 4)", "(3,4"));
+  refused(changed("'shape'", "'shame'"));
+  Bytes infinite = content;
+  std::fill(infinite.end() - 4, infinite.end(), std::uint8_t{0xFF});
+  refused(infinite);
+  Bytes longer = content;
+  longer.push_back(0);
+  refused(longer);
+}
+
+TEST_CASE("a benchmark's rows as table, CSV and JSON") {
+  BenchmarkRow row;
+  row.threads = 2;
+  row.batch = 64;
+  row.mean = 0.004;
+  CHECK(row.images_per_second() == doctest::Approx(16000));
+  const std::string csv = benchmark_text({row}, "csv", "m");
+  CHECK(csv.find("threads,batch,load_ms") == 0);
+  CHECK(csv.find("\n2,64,0.00") != std::string::npos);
+  const std::string json = benchmark_text({row}, "json", "a \"b\"\n");
+  CHECK(json.find("\"model\": \"a \\\"b\\\"\\u000a\"") != std::string::npos);
+  CHECK(json.find("\"images_per_second\": 16000") != std::string::npos);
+  const std::string table = benchmark_text({row, row}, "table", "m");
+  CHECK(std::count(table.begin(), table.end(), '\n') == 3);
 }

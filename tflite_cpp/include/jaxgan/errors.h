@@ -1,4 +1,4 @@
-// Faults a person can mend, each kind with the exit code of jaxgan-generate.
+// Faults a person can mend, each kind with the exit code that jaxgan-generate ends with.
 #pragma once
 
 #include <stdexcept>
@@ -11,7 +11,7 @@ struct Error : std::runtime_error {
   int exit_code;
 };
 
-// A wrong option or value.
+// A wrong option or argument.
 struct UsageError : Error {
   explicit UsageError(const std::string& what) : Error(2, what) {}
 };
@@ -21,7 +21,7 @@ struct ModelError : Error {
   explicit ModelError(const std::string& what) : Error(3, what) {}
 };
 
-// The runtime library is missing, too old, or fails.
+// The runtime library is missing, too old, or does not start.
 struct RuntimeError : Error {
   explicit RuntimeError(const std::string& what) : Error(4, what) {}
 };

@@ -1,0 +1,135 @@
+"""The C++ library as others use it: installed, moved elsewhere, found by CMake and pkg-config."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT, run
+
+SOURCES = ROOT / "tflite_cpp"
+CONSUMER = SOURCES / "tests" / "consumer"
+COMPILER = os.environ.get("CXX", "c++")
+
+
+def done(*command, **options) -> str:
+    """Run a command that has to succeed; return what it wrote to stdout."""
+    finished = run(*command, **options)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return finished.stdout
+
+
+@pytest.fixture(scope="session")
+def installed(program, tmp_path_factory) -> Path:
+    """The release build, installed into a prefix that was moved since."""
+    folder = tmp_path_factory.mktemp("install")
+    done("cmake", "--install", program.parent, "--prefix", folder / "first")
+    return Path(shutil.move(folder / "first", folder / "moved"))
+
+
+@pytest.fixture(scope="session")
+def consumer(installed, tmp_path_factory) -> Path:
+    """The build folder of the consumer project, made with the installed CMake package."""
+    folder = tmp_path_factory.mktemp("consumer")
+    done("cmake", "-G", "Ninja", "-S", CONSUMER, "-B", folder, f"-DCMAKE_PREFIX_PATH={installed}")
+    done("cmake", "--build", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def throwing_runtime(tmp_path_factory) -> Path:
+    """A runtime library whose functions throw."""
+    library = tmp_path_factory.mktemp("runtime") / "throwing.so"
+    source = SOURCES / "tests" / "throwing_runtime.cc"
+    done(COMPILER, "-std=c++17", "-shared", "-fPIC", f"-I{SOURCES}/src", source, "-o", library)
+    return library
+
+
+@pytest.fixture(scope="session")
+def drawn(installed, model, tmp_path_factory) -> bytes:
+    """What the installed program draws of seed 7, as bytes of 70 images."""
+    out = tmp_path_factory.mktemp("drawn") / "x.npy"
+    program = installed / "bin" / "jaxgan-generate"
+    done(program, "--model", model, "--seed", "7", "--count", "70", "--out", out)
+    images = np.load(out)
+    assert images.shape == (70, 28, 28, 1) and images.std() > 10
+    return images.tobytes()
+
+
+def drawn_by(draw: Path, model: Path) -> bytes:
+    finished = subprocess.run([draw, model, "7", "70"], capture_output=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
+
+
+def test_the_installed_program_uses_the_installed_runtime(installed):
+    (line,) = done(installed / "bin" / "jaxgan-generate", "--version").splitlines()[1:]
+    runtime = Path(line.split(", ")[1])
+    assert line.startswith("runtime LiteRT, ")
+    assert runtime.resolve().parent == (installed / "lib").resolve()
+
+
+def test_nothing_installed_names_the_place_it_was_built_in(installed):
+    for path in installed.rglob("*"):
+        if path.is_file() and path.suffix in {".cmake", ".pc", ".h"}:
+            text = path.read_text()
+            assert str(ROOT) not in text and str(installed.parent) not in text, path
+
+
+def test_a_cmake_project_draws_what_the_program_draws(consumer, model, drawn):
+    assert drawn_by(consumer / "draw", model) == drawn
+
+
+def test_pkg_config_is_enough(installed, model, drawn, tmp_path):
+    environment = {**os.environ, "PKG_CONFIG_PATH": str(installed / "lib" / "pkgconfig")}
+    flags = done("pkg-config", "--cflags", "--libs", "jaxgan", env=environment).split()
+    done(COMPILER, "-std=c++17", CONSUMER / "draw.cc", "-o", tmp_path / "draw", *flags)
+    assert drawn_by(tmp_path / "draw", model) == drawn
+
+
+@pytest.mark.parametrize("shared", ("OFF", "ON"))
+def test_the_sources_are_enough(model, drawn, tmp_path, shared):
+    build = tmp_path / "build"
+    done(
+        "cmake", "-G", "Ninja", "-S", CONSUMER, "-B", build, f"-DJAXGAN_SOURCE={SOURCES}",
+        f"-DBUILD_SHARED_LIBS={shared}",
+    )  # fmt: skip
+    done("cmake", "--build", build, "--target", "draw")
+    assert drawn_by(build / "draw", model) == drawn
+    # What belongs to a project of our own is not made part of another one.
+    assert "jaxgan-generate" not in done("cmake", "--build", build, "--target", "help")
+    done("cmake", "--install", build, "--prefix", tmp_path / "prefix")
+    assert not (tmp_path / "prefix").exists()
+
+
+@pytest.mark.parametrize("build", ("installed", "sanitize"))
+def test_threads_errors_and_moves_are_as_the_headers_promise(
+    request, build, model, plain_model, throwing_runtime
+):
+    if build == "installed":
+        program = request.getfixturevalue("consumer") / "contract"
+    else:
+        program = request.getfixturevalue("sanitized").with_name("contract-tests")
+    assert done(program, model, plain_model, throwing_runtime) == "the contract holds\n"
+
+
+@pytest.mark.parametrize("standard", ("c++17", "c++20"))
+def test_every_header_compiles_alone(installed, standard):
+    headers = sorted(path.name for path in (installed / "include" / "jaxgan").iterdir())
+    assert headers == ["errors.h", "generator.h", "latents.h"]
+    for name in headers:
+        done(
+            COMPILER, f"-std={standard}", "-Wall", "-Wextra", "-Wpedantic", "-Werror",
+            "-fsyntax-only", "-x", "c++", "-", f"-I{installed}/include",
+            input=f"#include <jaxgan/{name}>\n#include <jaxgan/{name}>\n",
+        )  # fmt: skip
+
+
+def test_the_library_has_no_global_state(installed):
+    # Symbols of data that can be written, local or not.
+    (archive,) = installed.glob("lib*/libjaxgan-generator.a")
+    symbols = [line.split() for line in done("nm", "-C", archive).splitlines()]
+    assert not [words for words in symbols if len(words) > 2 and words[1] in "BbDdCGgSs"]
+    assert any(words[1:3] == ["T", "jaxgan::to_level(float)"] for words in symbols)

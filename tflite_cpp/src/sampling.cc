@@ -1,0 +1,229 @@
+#include "sampling.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
+#include <numeric>
+
+#include "jaxgan/latents.h"
+#include "npy.h"
+#include "sha256.h"
+
+namespace jaxgan {
+namespace {
+
+constexpr std::size_t kMostImages = 1000000;
+constexpr double kMostTruncation = 10.0;
+
+// The images that options name before any interpolation.
+struct Keys {
+  std::size_t count = 0;
+  std::vector<float> latents;
+  std::string origin;  // for the PNG
+};
+
+// Reads a number at the start of a range of letters; returns where it ends, or null.
+const char* number(const char* from, const char* end, std::uint32_t& value) {
+  if (from == end || *from < '0' || *from > '9') return nullptr;
+  const auto [rest, fault] = std::from_chars(from, end, value);
+  return fault == std::errc() ? rest : nullptr;
+}
+
+double parse_truncation(const std::string& text) {
+  const bool decimal = !text.empty() && text.back() != '.' &&
+                       text.find_first_not_of("0123456789.") == std::string::npos;
+  char* rest = nullptr;
+  const double value = std::strtod(text.c_str(), &rest);
+  if (!decimal || *rest != '\0' || !(value > 0.0) || value > kMostTruncation) {
+    throw UsageError("--truncation: expected a decimal number above 0 and at most 10, got '" +
+                     text + "'");
+  }
+  return value;
+}
+
+void refuse_both(bool one, const char* name, bool other, const char* other_name) {
+  if (one && other) {
+    throw UsageError(std::string(name) + " and " + other_name + " exclude each other; leave one out");
+  }
+}
+
+Keys seeded(const std::vector<std::uint32_t>& seeds, const std::vector<std::uint32_t>& indices,
+            double truncation, std::size_t size) {
+  Keys keys;
+  keys.count = seeds.size();
+  keys.latents.resize(keys.count * size);
+  for (std::size_t i = 0; i < keys.count; ++i) {
+    latent(seeds[i], indices[i], size, keys.latents.data() + i * size, truncation);
+  }
+  return keys;
+}
+
+Keys keys_of(const SamplingOptions& options, std::size_t size) {
+  const bool file = options.latents.has_value(), list = options.seeds.has_value();
+  refuse_both(list, "--seeds", options.seed.has_value(), "--seed");
+  refuse_both(list, "--seeds", options.count.has_value(), "--count");
+  refuse_both(file, "--latents", list, "--seeds");
+  refuse_both(file, "--latents", options.seed.has_value(), "--seed");
+  refuse_both(file, "--latents", options.count.has_value(), "--count");
+  refuse_both(file, "--latents", options.truncation.has_value(), "--truncation");
+  const double truncation = options.truncation ? parse_truncation(*options.truncation) : 0.0;
+  Keys keys;
+  if (file) {
+    Matrix matrix = read_latents(*options.latents, size);
+    keys = {matrix.rows, std::move(matrix.values), "file " + matrix.sha256};
+  } else if (list) {
+    const std::vector<std::uint32_t> seeds = parse_seeds(*options.seeds);
+    keys = seeded(seeds, std::vector<std::uint32_t>(seeds.size(), 0), truncation, size);
+    keys.origin = "seeds " + *options.seeds;
+  } else {
+    const std::uint32_t seed = options.seed.value_or(0);
+    std::vector<std::uint32_t> indices(static_cast<std::size_t>(options.count.value_or(64)));
+    std::iota(indices.begin(), indices.end(), 0u);
+    keys = seeded(std::vector<std::uint32_t>(indices.size(), seed), indices, truncation, size);
+    keys.origin =
+        "seed " + std::to_string(seed) + ", images 0-" + std::to_string(indices.size() - 1);
+  }
+  if (options.truncation) keys.origin += ", truncation " + *options.truncation;
+  return keys;
+}
+
+// Adds the images from one key to the next, both included.
+void add_between(Sample& sample, const Keys& keys, std::size_t key, int frames, std::size_t size,
+                 const std::vector<std::int32_t>& labels) {
+  for (int frame = 0; frame < frames; ++frame) {
+    const double t = static_cast<double>(frame) / (frames - 1);
+    const std::size_t end = sample.latents.size();
+    sample.latents.resize(end + size);
+    interpolate(keys.latents.data() + key * size, keys.latents.data() + (key + 1) * size, t, size,
+                sample.latents.data() + end);
+    if (labels.empty()) continue;
+    const std::int32_t label = labels[key % labels.size()];
+    const std::int32_t next = labels[(key + 1) % labels.size()];
+    const bool last = frame == frames - 1;
+    sample.labels.push_back(last ? next : label);
+    sample.towards.push_back(frame == 0 ? label : next);
+    sample.shares.push_back(static_cast<float>(t));
+  }
+}
+
+std::string joined(const std::vector<std::int32_t>& numbers) {
+  std::string text;
+  for (const std::int32_t one : numbers) text += (text.empty() ? "" : ",") + std::to_string(one);
+  return text;
+}
+
+}  // namespace
+
+std::vector<std::int32_t> parse_labels(const std::optional<std::string>& text, int classes) {
+  std::vector<std::int32_t> labels;
+  if (!text) {
+    labels.resize(static_cast<std::size_t>(classes));
+    std::iota(labels.begin(), labels.end(), 0);
+    return labels;
+  }
+  if (classes == 0) throw UsageError("--label: this model has no classes; leave the option out");
+  const char* place = text->data();
+  const char* const end = place + text->size();
+  while (true) {
+    std::uint32_t label = 0;
+    const char* const next = number(place, end, label);
+    if (next == nullptr || (next != end && *next != ',') ||
+        label >= static_cast<std::uint32_t>(classes)) {
+      throw UsageError("--label: expected classes from 0 to " + std::to_string(classes - 1) +
+                       ", separated by commas, got '" + *text + "'");
+    }
+    labels.push_back(static_cast<std::int32_t>(label));
+    if (next == end) return labels;
+    place = next + 1;
+  }
+}
+
+std::vector<std::uint32_t> parse_seeds(const std::string& text) {
+  const auto fail = [&] {
+    return UsageError("--seeds: expected seeds and ranges such as 1,5,9-12, each from 0 to "
+                      "4294967295, at most 1000000 in all, got '" + text + "'");
+  };
+  std::vector<std::uint32_t> seeds;
+  const char* place = text.data();
+  const char* const end = place + text.size();
+  while (true) {
+    std::uint32_t first = 0;
+    const char* next = number(place, end, first);
+    if (next == nullptr) throw fail();
+    std::uint32_t last = first;
+    if (next != end && *next == '-') next = number(next + 1, end, last);
+    if (next == nullptr || last < first || last - first >= kMostImages - seeds.size()) throw fail();
+    for (std::uint64_t seed = first; seed <= last; ++seed) {
+      seeds.push_back(static_cast<std::uint32_t>(seed));
+    }
+    if (next == end) return seeds;
+    if (*next != ',' || seeds.size() == kMostImages) throw fail();
+    place = next + 1;
+  }
+}
+
+Sample choose(const SamplingOptions& options, const Generator& generator) {
+  const std::size_t size = generator.latent_size();
+  const std::vector<std::int32_t> labels = parse_labels(options.label, generator.classes());
+  Keys keys = keys_of(options, size);
+  Sample sample;
+  if (options.interpolate) {
+    const auto frames = static_cast<std::size_t>(*options.interpolate);
+    if (keys.count < 2) {
+      throw UsageError("--interpolate: expected at least 2 images to go between, got 1; give a "
+                       "larger --count, or --seeds 1,2");
+    }
+    if ((keys.count - 1) * frames > kMostImages) {
+      throw UsageError("--interpolate: " + std::to_string((keys.count - 1) * frames) +
+                       " images, expected at most " + std::to_string(kMostImages));
+    }
+    for (std::size_t key = 0; key + 1 < keys.count; ++key) {
+      add_between(sample, keys, key, *options.interpolate, size, labels);
+    }
+    sample.columns = frames;
+    keys.origin += ", interpolate " + std::to_string(frames);
+  } else {
+    sample.latents = std::move(keys.latents);
+    for (std::size_t i = 0; !labels.empty() && i < keys.count; ++i) {
+      sample.labels.push_back(labels[i % labels.size()]);
+    }
+    sample.towards = sample.labels;
+    sample.shares.assign(sample.labels.size(), 0.0f);
+  }
+  sample.count = sample.latents.size() / size;
+  sample.texts = {{"jaxgan.latents", keys.origin}};
+  if (!labels.empty()) sample.texts.emplace_back("jaxgan.labels", joined(labels));
+  return sample;
+}
+
+std::vector<std::uint8_t> draw(Generator& generator, const Sample& sample) {
+  const std::size_t size = generator.latent_size(), pixels = generator.image_shape().size();
+  constexpr std::size_t kAtATime = 4096;  // so that the values of many images need not be held
+  std::vector<std::uint8_t> levels(sample.count * pixels);
+  std::vector<float> values(std::min(sample.count, kAtATime) * pixels);
+  const auto plain = [&](std::size_t i) {
+    return sample.labels.empty() || sample.labels[i] == sample.towards[i];
+  };
+  for (std::size_t start = 0; start < sample.count;) {
+    std::size_t end = start;
+    while (end < sample.count && end - start < kAtATime && plain(end)) ++end;
+    const float* const latents = sample.latents.data() + start * size;
+    if (end > start) {
+      const std::int32_t* const labels =
+          sample.labels.empty() ? nullptr : sample.labels.data() + start;
+      generator.draw(latents, labels, end - start, values.data());
+    } else {
+      generator.draw_between(latents, sample.labels[start], sample.towards[start],
+                             sample.shares[start], values.data());
+      ++end;
+    }
+    std::transform(values.begin(),
+                   values.begin() + static_cast<std::ptrdiff_t>((end - start) * pixels),
+                   levels.begin() + static_cast<std::ptrdiff_t>(start * pixels), to_level);
+    start = end;
+  }
+  return levels;
+}
+
+}  // namespace jaxgan
