@@ -101,4 +101,4 @@ digits.png: generator.tflite $(PROGRAM)
 	$(call stage,drawing,$(PROGRAM) --model generator.tflite --seed 7 --count 80 --out $@)
 
 clean:
-	rm -rf tflite_cpp/build jaxgan/native/build $(RUN) generator.tflite digits.png $(TIMES)
+	rm -rf tflite_cpp/build jaxgan/native/build $(RUN) generator.tflite generator.json digits.png $(TIMES)

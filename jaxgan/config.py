@@ -18,6 +18,7 @@ MAY_CHANGE = (
 
 # Batch sizes of an exported file's signatures: one image, and many at a time.
 BATCH_SIZES = (1, 64)
+Quantization = Literal["none", "float16", "dynamic", "int8"]
 # Bounds of what the C++ program reads.
 MOST_BATCH, MOST_LATENT, MOST_COUNT, MOST_THREADS = 4096, 65536, 1_000_000, 1024
 MOST_STEPS = 2**31 - 1  # what the state's counter holds

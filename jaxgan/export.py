@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
-import jax
-import numpy as np
-
-from jaxgan import __version__, checkpoint, latents, models, progress, tflite
-from jaxgan import tf as lazy_tensorflow
-from jaxgan.config import BATCH_SIZES, ImageSpec, TrainConfig
+from jaxgan import __version__, checkpoint, convert, progress, report, scores, tflite
+from jaxgan.config import BATCH_SIZES, ImageSpec, Quantization, TrainConfig
 from jaxgan.errors import ModelError, OutputError, UserError
 from jaxgan.files import write_whole
+from jaxgan.report import Report, revision
+
+if TYPE_CHECKING:
+    from jaxgan.metrics import table
 
 TOLERANCE = 1e-4  # of an image value in [-1, 1]; rounding alone gives 1e-6
-_CHECKED = 256  # latents
 
 
 class Source(NamedTuple):
@@ -39,35 +37,6 @@ class Source(NamedTuple):
     step: int
 
 
-class Report(NamedTuple):
-    """What was written.
-
-    Attributes:
-        path: The file.
-        size: Its bytes.
-        operations: Names of the operations of one signature.
-        signatures: Names of the signatures.
-        difference: Largest difference from JAX over 256 latents, of values in [-1, 1].
-        seconds: Time that it took.
-    """
-
-    path: Path
-    size: int
-    operations: list[str]
-    signatures: list[str]
-    difference: float
-    seconds: float
-
-    def text(self) -> str:
-        """Return the report as lines for a person."""
-        return (
-            f"{self.path}: {self.size:,} bytes in {self.seconds:.1f}s\n"
-            f"  signatures: {', '.join(self.signatures)}\n"
-            f"  operations: {len(self.operations)}: {', '.join(self.operations)}\n"
-            f"  largest difference from JAX on {_CHECKED} latents: {self.difference:.1e}"
-        )
-
-
 def from_run(run_dir: Path, step: int | None = None) -> Source:
     """Return the generator of a run directory's checkpoint, the newest if no step is given.
 
@@ -81,35 +50,144 @@ def from_run(run_dir: Path, step: int | None = None) -> Source:
     return Source(*known, state["average"], step)
 
 
+class _Made(NamedTuple):
+    """A flatbuffer without our metadata, its signatures as it describes them, what it is worth."""
+
+    graph: bytes
+    signatures: list[dict[str, Any]]
+    measured: scores.Measured
+
+
+class Conversion:
+    """A generator in TensorFlow's form and as a float graph, sound; files are written from it."""
+
+    def __init__(
+        self,
+        source: Source,
+        folder: Path,
+        batch_sizes: Sequence[int] = BATCH_SIZES,
+        real: table.Reference | None = None,
+    ) -> None:
+        """Convert to float and hold that against JAX.
+
+        Args:
+            source: The generator.
+            folder: An empty folder, which the SavedModel is left in.
+            batch_sizes: One signature ``generate_N`` each; they share the weights.
+            real: What the images are scored against, if they are.
+
+        Raises:
+            ModelError: The converted graph does not draw what JAX draws.
+        """
+        self._since = time.perf_counter()
+        self._source, self._real, self._folder = source, real, folder / "model"
+        self._signatures = convert.signatures(source, batch_sizes)
+        convert.save(source, self._signatures, self._folder)
+        self._float = self._made("none")
+        largest = self._float.measured.difference.largest
+        if not largest <= TOLERANCE:
+            raise ModelError(
+                f"the conversion is wrong: its images differ from JAX's by up to {largest:.1e}, "
+                f"expected at most {TOLERANCE:.0e}; nothing was written"
+            )
+
+    def _made(self, kind: Quantization) -> _Made:
+        graph = convert.flatbuffer(self._source, self._signatures, self._folder, kind)
+        file = tflite.Generator(tflite.add_metadata(graph, _metadata(self._source, kind)))
+        measured = scores.measure(self._source, self._signatures, file, self._real)
+        return _Made(graph, file.signatures(), measured)
+
+    def keep(self, saved_model: Path | None) -> None:
+        """Put a copy of the SavedModel into another folder, if one is given."""
+        if saved_model is not None:
+            _place(self._folder, saved_model)
+
+    def write(self, path: Path, kind: Quantization = "none", force: bool = False) -> Report:
+        """Write one file, and a JSON file of what is known of it beside it.
+
+        Args:
+            path: The .tflite file.
+            kind: Its quantisation.
+            force: Whether to write it even if its images are too poor.
+
+        Raises:
+            ModelError: The file is wrong, or its images are too poor. Nothing was written.
+            OutputError: A file cannot be written.
+        """
+        made = self._float if kind == "none" else self._made(kind)
+        poor = scores.refusal(kind, made.measured, self._float.measured)
+        if poor and not force:
+            raise ModelError(f"{path} was not written: {poor}; --force writes it all the same")
+        inside = report.inside(self._source, kind, *made, self._float.measured)
+        entries = {**_metadata(self._source, kind), "report": report.compact(inside)}
+        content = tflite.add_metadata(made.graph, entries)
+        # The very bytes that are written are run.
+        speed = scores.latency(self._source, self._signatures, tflite.Generator(content))
+        facts = {**report.beside(path, content, speed), **inside}
+        write_whole(path, content)
+        write_whole(report.place(path), report.readable(facts))
+        before, self._since = self._since, time.perf_counter()
+        share, seconds = len(made.graph) / len(self._float.graph), self._since - before
+        return Report(path, facts, tflite.operations(content), share, poor, seconds)
+
+
 def export(
     source: Source,
     path: Path,
     batch_sizes: Sequence[int] = BATCH_SIZES,
     saved_model: Path | None = None,
+    kind: Quantization = "none",
+    real: table.Reference | None = None,
+    force: bool = False,
 ) -> Report:
-    """Convert a generator, check it against JAX, write it.
+    """Convert a generator to one file, check it against JAX, write it.
 
     Args:
         source: The generator.
-        path: The .tflite file to write.
+        path: The .tflite file to write; a JSON file of what is known of it is written beside it.
         batch_sizes: One signature ``generate_N`` each; they share the weights.
         saved_model: Folder for a TensorFlow SavedModel, if one is wanted too.
+        kind: Quantisation.
+        real: What the images are scored against, if they are.
+        force: Whether to write a quantised file even if its images are too poor.
 
     Raises:
         ModelError: The converted file does not draw what JAX draws. Nothing was written.
         OutputError: The file cannot be written.
     """
-    started = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch:
-        content = _convert(source, sorted(set(batch_sizes)), Path(scratch) / "model")
-        content = tflite.add_metadata(content, _metadata(source))
-        difference = _largest_difference(source, content)
-        if saved_model is not None:
-            _place(Path(scratch) / "model", saved_model)
-        write_whole(path, content)
-    signatures = [tflite.SIGNATURE.format(size) for size in sorted(set(batch_sizes))]
-    seconds = time.perf_counter() - started
-    return Report(path, len(content), tflite.operations(content), signatures, difference, seconds)
+        conversion = Conversion(source, Path(scratch), batch_sizes, real)
+        conversion.keep(saved_model)
+        return conversion.write(path, kind, force)
+
+
+def export_all(
+    source: Source,
+    path: Path,
+    batch_sizes: Sequence[int] = BATCH_SIZES,
+    saved_model: Path | None = None,
+    real: table.Reference | None = None,
+    force: bool = False,
+) -> None:
+    """Convert a generator to a file of each quantisation, and tell of each; else as ``export``.
+
+    The float file is ``path``; the others' names tell what they are, as in NAME-int8.tflite.
+
+    Raises:
+        ModelError: Some were not written.
+    """
+    refused = []
+    with tempfile.TemporaryDirectory() as scratch:
+        conversion = Conversion(source, Path(scratch), batch_sizes, real)
+        conversion.keep(saved_model)
+        for kind in get_args(Quantization):
+            name = path.name if kind == "none" else f"{path.stem}-{kind}{path.suffix}"
+            try:
+                progress.say(conversion.write(path.with_name(name), kind, force).text())
+            except ModelError as error:
+                refused.append(str(error))
+    if refused:
+        raise ModelError("; ".join(refused))
 
 
 def _place(folder: Path, target: Path) -> None:
@@ -124,45 +202,7 @@ def _place(folder: Path, target: Path) -> None:
         copy.rename(target)
 
 
-def _generator(source: Source) -> models.Generator:
-    # No custom call can be converted.
-    return models.Generator(source.spec, source.config.width, "litert")
-
-
-def _convert(source: Source, batch_sizes: list[int], folder: Path) -> bytes:
-    """Write a SavedModel into the folder and return it as a flatbuffer."""
-    tensorflow = lazy_tensorflow.load()
-    from jax.experimental import jax2tf
-
-    generator = _generator(source)
-    convert = jax2tf.convert(
-        lambda params, latent, label: generator.apply({"params": params}, latent, label),
-        with_gradient=False,
-        native_serialization_platforms=["cpu"],
-    )
-    # Variables, not constants, so that the signatures share one copy of the weights.
-    module = tensorflow.Module()
-    module.params = jax.tree.map(lambda leaf: tensorflow.Variable(np.asarray(leaf)), source.params)
-    signatures = {}
-    for size in batch_sizes:
-        inputs = [tensorflow.TensorSpec((size, source.config.latent_size), name="latent")]
-        if source.spec.classes:
-            inputs.append(tensorflow.TensorSpec((size,), tensorflow.int32, name="label"))
-
-        @tensorflow.function(autograph=False, input_signature=inputs)
-        def generate(latent, label=None):
-            return {"image": convert(module.params, latent, label)}
-
-        signatures[tflite.SIGNATURE.format(size)] = generate
-    with progress.quiet_stderr():
-        tensorflow.saved_model.save(module, str(folder), signatures=signatures)
-        converter = tensorflow.lite.TFLiteConverter.from_saved_model(
-            str(folder), signature_keys=list(signatures)
-        )
-        return converter.convert()
-
-
-def _metadata(source: Source) -> dict[str, str]:
+def _metadata(source: Source, kind: Quantization) -> dict[str, str]:
     return {
         "version": __version__,
         "revision": revision(),
@@ -172,42 +212,5 @@ def _metadata(source: Source) -> dict[str, str]:
         "latent_size": str(source.config.latent_size),
         "classes": str(source.spec.classes),
         "image_shape": ",".join(map(str, source.spec.shape)),
+        "quantization": kind,
     }
-
-
-def revision() -> str:
-    """Return the source's git revision, marked where files were changed since; or ``unknown``."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        folder = Path(__file__).parent
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    except OSError:
-        return "unknown"
-    return done.stdout.strip() or "unknown"
-
-
-def _largest_difference(source: Source, content: bytes) -> float:
-    """Run every signature on at least 256 latents; raise ``ModelError`` where JAX differs."""
-    runtime = tflite.Generator(content)
-    count = max(_CHECKED, *runtime.batch_sizes)
-    latent = latents.latents(source.config.seed, np.arange(count), source.config.latent_size)
-    label = np.arange(count, dtype=np.int32) % source.spec.classes if source.spec.classes else None
-    expected = np.asarray(_generator(source).apply({"params": source.params}, latent, label))
-    latent, differences = np.asarray(latent), []
-    for size in runtime.batch_sizes:
-        for start in range(0, count - size + 1, size):
-            rows = slice(start, start + size)
-            image = runtime.draw_batch(size, latent[rows], label if label is None else label[rows])
-            if image.shape != expected[rows].shape:
-                raise ModelError(
-                    f"the conversion is wrong: {tflite.SIGNATURE.format(size)} gives images of "
-                    f"shape {image.shape}, JAX {expected[rows].shape}; nothing was written"
-                )
-            differences.append(np.abs(image - expected[rows]).max())
-    largest = float(np.max(differences))  # not a number if any is not
-    if not largest <= TOLERANCE:
-        raise ModelError(
-            f"the conversion is wrong: its images differ from JAX's by up to {largest:.1e}, "
-            f"expected at most {TOLERANCE:.0e}; nothing was written"
-        )
-    return largest

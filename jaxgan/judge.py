@@ -29,6 +29,7 @@ class Judge:
         """
         self._every, self._config, self._spec, self._gan = config.evaluate_every, config, spec, gan
         self._last: tuple[int, float] | None = None
+        self._reference: table.Reference | table.Triples | None = None
         if not self._every:
             return
         if config.dataset not in features.known():
@@ -37,6 +38,11 @@ class Judge:
             return
         test = data.load(config.dataset, config.data_dir, "test")
         self._reference = table.reference(features.load(config.dataset), train, test)
+
+    @property
+    def reference(self) -> table.Reference | None:
+        """What the final graph is scored against; None if nobody judges, or by triples."""
+        return self._reference if isinstance(self._reference, table.Reference) else None
 
     def is_due(self, epoch: int) -> bool:
         """Return whether an epoch is one of those that are evaluated."""

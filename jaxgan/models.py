@@ -112,8 +112,11 @@ class Generator(nn.Module):
         x = nn.Dense(small[0] * small[1] * small[2], name="project")(latent)
         if self.spec.classes:
             table = ClassTable(x.shape[-1], self.spec.classes, name="classes")
-            ours = table(label)
-            x += ours if toward is None else ours + share[:, None] * (table(toward) - ours)
+            if toward is None:
+                x += table(label)
+            else:  # no difference of two look-ups: the converter scales that wrongly in int8
+                share = share[:, None]
+                x += (1 - share) * table(label) + share * table(toward)
         x = nn.leaky_relu(x, SLOPE).reshape(-1, *small)
         for level in range(levels - 1, 0, -1):
             x = Scaled(channels(self.width, level), True, self.form, name=f"up_{level}")(x)

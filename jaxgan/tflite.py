@@ -6,6 +6,7 @@ import contextlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from jaxgan import progress
 from jaxgan.errors import ModelError, first_line
 
 SIGNATURE = "generate_{}"  # one a batch size, with inputs latent, label and output image
+BETWEEN = "between_1"  # with inputs toward and share as well, an image between two classes
 METADATA = "jaxgan."  # prefix of our metadata keys
 
 
@@ -58,12 +60,12 @@ class Generator:
                 f"not a generator: expected a signature like {SIGNATURE.format(1)}, "
                 f"got {', '.join(signatures) or 'none'}"
             )
+        ours = {*map(SIGNATURE.format, self.batch_sizes), BETWEEN}
         self._runners = {
-            size: interpreter.get_signature_runner(SIGNATURE.format(size))
-            for size in self.batch_sizes
+            name: interpreter.get_signature_runner(name) for name in signatures if name in ours
         }
-        self._ran: set[int] = set()
-        runner = self._runners[self.batch_sizes[0]]
+        self._ran: set[str] = set()
+        runner = self._runners[SIGNATURE.format(self.batch_sizes[0])]
         inputs, outputs = runner.get_input_details(), runner.get_output_details()
         if "latent" not in inputs or "image" not in outputs:
             raise ModelError(
@@ -100,6 +102,17 @@ class Generator:
         except ModelError as error:
             raise ModelError(f"{path} is {error}") from error
 
+    def signatures(self) -> list[dict[str, Any]]:
+        """Return the signatures that can be run: name, inputs and outputs with dtype and shape."""
+        return [
+            {
+                "name": name,
+                "inputs": _tensors(runner.get_input_details()),
+                "outputs": _tensors(runner.get_output_details()),
+            }
+            for name, runner in self._runners.items()
+        ]
+
     def draw(self, latent: np.ndarray, label: np.ndarray | None) -> np.ndarray:
         """Return images float32 [N, H, W, C] in [-1, 1] of latents [N, Z] and labels [N] or None.
 
@@ -121,13 +134,62 @@ class Generator:
         inputs = {"latent": _filled(latent[:rows], size).astype(np.float32)}
         if label is not None:
             inputs["label"] = _filled(label[:rows], size).astype(np.int32)
-        announces = size not in self._ran  # at its first run it writes to stderr
-        self._ran.add(size)
+        return self.run(SIGNATURE.format(size), inputs)[:rows]
+
+    def between(
+        self, latent: np.ndarray, label: np.ndarray, toward: np.ndarray, share: np.ndarray
+    ) -> np.ndarray:
+        """Draw images between two classes, one at a time.
+
+        Args:
+            latent: float32 [N, Z].
+            label: Classes int [N].
+            toward: Other classes int [N].
+            share: How far to go towards them, float [N] from 0 to 1.
+
+        Returns:
+            Images float32 [N, H, W, C] in [-1, 1].
+
+        Raises:
+            ModelError: The file is of a plain GAN, or was converted before there was such a way.
+        """
+        if not self.classes:
+            raise ModelError("the model has no classes to go between")
+        if BETWEEN not in self._runners:
+            raise ModelError(
+                f"the model has no signature {BETWEEN}; convert it again with convert_tflite.py"
+            )
+        inputs = {
+            "latent": latent.astype(np.float32), "label": label.astype(np.int32),
+            "toward": toward.astype(np.int32), "share": share.astype(np.float32),
+        }  # fmt: skip
+        return np.concatenate(
+            [
+                self.run(BETWEEN, {name: part[row : row + 1] for name, part in inputs.items()})
+                for row in range(len(latent))
+            ]
+        )
+
+    def run(self, name: str, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the images of one call of a signature, its inputs given by their names.
+
+        Raises:
+            ModelError: The signature does not take them, or does not run.
+        """
+        announces = name not in self._ran  # at its first run it writes to stderr
+        self._ran.add(name)
         try:
             with progress.quiet_stderr(show=False) if announces else contextlib.nullcontext():
-                return self._runners[size](**inputs)["image"][:rows]
+                return self._runners[name](**inputs)["image"]
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"the model does not run: {first_line(error)}") from error
+
+
+def _tensors(details: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: {"dtype": np.dtype(one["dtype"]).name, "shape": one["shape"].tolist()}
+        for name, one in details.items()
+    }
 
 
 def _filled(rows: np.ndarray, size: int) -> np.ndarray:
@@ -169,10 +231,15 @@ def add_metadata(content: bytes, entries: Mapping[str, str]) -> bytes:
 
 
 def operations(content: bytes) -> list[str]:
-    """Return the names of the operations of a model's first signature, in order."""
+    """Return the names of the operations of a generator's first ``generate_N``, in order."""
     from ai_edge_litert import schema_py_generated as schema
 
     names = {value: name for name, value in vars(schema.BuiltinOperator).items() if name.isupper()}
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
-    return [names[codes[operator.opcodeIndex]] for operator in model.subgraphs[0].operators]
+    graph = next(
+        model.subgraphs[signature.subgraphIndex]
+        for signature in model.signatureDefs
+        if signature.signatureKey.decode() != BETWEEN
+    )
+    return [names[codes[operator.opcodeIndex]] for operator in graph.operators]

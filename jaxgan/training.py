@@ -105,7 +105,8 @@ def train(config: TrainConfig) -> int:
                 watch.tell(judge.look(state), step)
         if step > first:
             store.save(_sound(state), judge.score(state))
-    return _finish(config, spec, state, int(interrupted[0]) if interrupted else 0)
+    code = int(interrupted[0]) if interrupted else 0
+    return _finish(config, spec, state, judge, code)
 
 
 def _batches(config: TrainConfig, dataset: data.Dataset, step: int, steps_per_epoch: int) -> Batch:
@@ -306,7 +307,7 @@ def _sound(state: State) -> State:
     return state
 
 
-def _finish(config: TrainConfig, spec: ImageSpec, state: State, code: int) -> int:
+def _finish(config: TrainConfig, spec: ImageSpec, state: State, judge: Judge, code: int) -> int:
     """Plot the losses and, unless the run was interrupted, write the final graph."""
     run_dir = Path(config.run_dir)
     reports = progress.read_log(run_dir / "metrics.jsonl")
@@ -321,5 +322,7 @@ def _finish(config: TrainConfig, spec: ImageSpec, state: State, code: int) -> in
     folder = run_dir / "saved_model" if config.saved_model else None
     progress.say("converting the generator")
     source = export.Source(config, spec, state.average, int(state.step))
-    progress.say(export.export(source, run_dir / "generator.tflite", saved_model=folder).text())
+    path = run_dir / "generator.tflite"
+    report = export.export(source, path, saved_model=folder, real=judge.reference)
+    progress.say(report.text())
     return 0

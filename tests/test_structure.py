@@ -11,16 +11,9 @@ ACCELERATOR = {"native"}  # what convolution calls where it is built
 EDGES = {"data", "checkpoint", "images", "progress", "tflite", "files", "npy", "tf", "runtime"}
 MEASURES = {"metrics"}  # of images; a package with a file a metric
 SHELLS = {
-    "training",
-    "samples",
-    "judge",
-    "export",
-    "drawing",
-    "generate",
-    "evaluate",
-    "inspect",
-    "cli",
-}
+    "training", "samples", "judge", "export", "convert", "scores", "report", "drawing", "generate",
+    "evaluate", "inspect", "cli",
+}  # fmt: skip
 FOUNDATION = {"config", "errors"}
 ONLY_USER = {
     "tensorflow_datasets": {"data"},

@@ -49,6 +49,13 @@ class Row(NamedTuple):
     nearest: float
 
 
+class Score(NamedTuple):
+    """The part of a row that needs no neighbours; attributes as those of ``Row``."""
+
+    fid: float
+    agreement: float | None
+
+
 class Glance(NamedTuple):
     """The part of a row that takes about a second; attributes as those of ``Row``."""
 
@@ -114,6 +121,10 @@ class Reference:
         """
         return self._glance(features.see(self._weights, image), wanted)
 
+    def score(self, image: np.ndarray, wanted: np.ndarray | None = None) -> Score:
+        """Return what can be said of 10,000 images as quickly, arguments as of ``measure``."""
+        return self._score(features.see(self._weights, image), wanted)
+
     def controls(self) -> dict[str, Row]:
         """Return rows of real images: what a perfect generator has, and one that only memorises.
 
@@ -134,11 +145,18 @@ class Reference:
         some = features.Seen(seen.feature[index], seen.label[index])
         return self._row(source.image[index], some, source.label[index])
 
-    def _glance(self, seen: features.Seen, wanted: np.ndarray | None) -> Glance:
-        return Glance(
+    def _score(self, seen: features.Seen, wanted: np.ndarray | None) -> Score:
+        return Score(
             fid.distance(fid.moments(seen.feature), self._test_moments),
-            pr.recall(self._test_seen.feature, seen.feature),
             None if wanted is None else labels.agreement(wanted, seen.label),
+        )
+
+    def _glance(self, seen: features.Seen, wanted: np.ndarray | None) -> Glance:
+        score = self._score(seen, wanted)
+        return Glance(
+            score.fid,
+            pr.recall(self._test_seen.feature, seen.feature),
+            score.agreement,
             labels.histogram_kl(seen.label, features.CLASSES),
         )
 

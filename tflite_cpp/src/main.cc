@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdint>
+#include <cstdio>
 #include <iostream>
 #include <optional>
 #include <string>
@@ -144,6 +145,17 @@ void print_info(const Generator& generator, const std::string& path) {
   }
 }
 
+// Bytes that are no printable ASCII as \x1b, so that a line stays one.
+std::string printable(const std::string& text) {
+  std::string shown;
+  for (const char letter : text) {
+    char code[8];
+    std::snprintf(code, sizeof code, "\\x%02x", static_cast<unsigned char>(letter));
+    shown += letter >= ' ' && letter <= '~' ? std::string(1, letter) : code;
+  }
+  return shown;
+}
+
 void print_texts(const std::string& path) {
   const std::string name = "--describe: " + path;
   const Texts texts = read_texts(read_input(path, kMostPicture, "--describe"), name);
@@ -151,7 +163,9 @@ void print_texts(const std::string& path) {
     return entry.first.rfind("jaxgan.", 0) == 0;
   });
   if (!ours) throw UsageError(name + " names no jaxgan model; expected a PNG of jaxgan");
-  for (const auto& [keyword, text] : texts) std::cout << keyword << ": " << text << "\n";
+  for (const auto& [keyword, text] : texts) {
+    std::cout << printable(keyword) << ": " << printable(text) << "\n";
+  }
 }
 
 // Where pictures go: "digit_%04d.png" -> the text before the number, its least digits, the text
