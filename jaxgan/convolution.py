@@ -28,7 +28,6 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
@@ -67,8 +66,8 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int, form: str) -> jax.Arr
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def input_gradient(y: jax.Array, kernel: jax.Array, stride: int, form: str) -> jax.Array:
     """Return the transposed convolution x [B, s*h, s*w, C] of y [B, h, w, D]."""
-    maps = {"xla": _dilated, "gemm": _overlap_add, "litert": _in_blocks}
-    return maps.get(form, native.input_gradient)(y, kernel, stride)
+    maps = {"gemm": _overlap_add, "onednn": native.input_gradient}
+    return maps.get(form, _dilated)(y, kernel, stride)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
@@ -145,8 +144,17 @@ def layer(
         raise ValueError(f"slope: expected a number above 0, got {slope}")
     if form == "onednn":
         return _layer(x, kernel, bias, native.Layer(doubles, kernel.shape[0], stride, slope))
+    return jax.nn.leaky_relu(affine(x, kernel, bias, doubles, stride, form), slope)
+
+
+def affine(
+    x: jax.Array, kernel: jax.Array, bias: jax.Array, doubles: bool, stride: int, form: str
+) -> jax.Array:
+    """Return map(x, kernel) + bias; for the arguments see ``layer``."""
+    if doubles and form == "litert":
+        return _in_blocks(x, kernel, bias, stride)
     apply = input_gradient if doubles else convolve
-    return jax.nn.leaky_relu(apply(x, kernel, stride, form) + bias, slope)
+    return apply(x, kernel, stride, form) + bias
 
 
 def gate(x: jax.Array, around: jax.Array, slope: float) -> jax.Array:
@@ -275,7 +283,7 @@ def _dilated(y: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     )  # fmt: skip
 
 
-def _in_blocks(y: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
+def _in_blocks(y: jax.Array, kernel: jax.Array, bias: jax.Array, stride: int) -> jax.Array:
     """Let an ordinary convolution give whole blocks of pixels as its channels.
 
     XNNPACK, which runs LiteRT's convolutions, computes 16 channels at a time, and of a transposed
@@ -287,15 +295,16 @@ def _in_blocks(y: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     n = 1 if height % 2 or width % 2 or channels > 1 else 2
     side, pad = n * stride, (size - stride) // 2
     if size != 2 * stride or channels * side**2 > _BLOCK:
-        return _dilated(y, kernel, stride)
+        return _dilated(y, kernel, stride) + bias
     # Whether tap k of a window's pixel r paints pixel a of the block.
-    r, k, a = np.ogrid[: n + 2, :size, :side]
-    paints = (a == stride * (r - 1) + k - pad).astype(np.float32)
+    r, k, a = jnp.ogrid[: n + 2, :size, :side]
+    paints = (a == stride * (r - 1) + k - pad).astype(y.dtype)
     blocks = jnp.einsum("rka,slb,klcd->rsdabc", paints, paints, kernel)
     x = lax.conv_general_dilated(
         y, blocks.reshape(n + 2, n + 2, depth, -1), (n, n), ((1, 1), (1, 1)),
         dimension_numbers=_DIMENSIONS,
     )  # fmt: skip
+    x += jnp.tile(bias, side**2)  # before pixels are moved: then it is part of the convolution
     x = x.reshape(batch, height // n, width // n, side, side, channels).transpose(0, 1, 3, 2, 4, 5)
     return x.reshape(batch, height * stride, width * stride, channels)
 

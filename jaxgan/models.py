@@ -70,8 +70,7 @@ class Scaled(nn.Module):
         if self.leaky:
             y = convolution.layer(x, kernel, bias, self.doubles, STRIDE, SLOPE, self.form)
             return _keep(self, y)
-        apply = convolution.input_gradient if self.doubles else convolution.convolve
-        return apply(x, kernel, STRIDE, self.form) + bias
+        return convolution.affine(x, kernel, bias, self.doubles, STRIDE, self.form)
 
 
 class Generator(nn.Module):
