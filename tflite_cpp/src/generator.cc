@@ -80,6 +80,18 @@ std::string TensorInfo::text() const {
   return name + " " + type + " [" + sizes + "]";
 }
 
+std::string type_name(int element_type) {
+  return element_type == 1   ? "float32"
+         : element_type == 2 ? "int32"
+                             : "type " + std::to_string(element_type);
+}
+
+std::size_t bytes(const TensorInfo& tensor) {
+  std::size_t size = 4;
+  for (const std::int32_t dimension : tensor.dimensions) size *= static_cast<std::size_t>(dimension);
+  return size;
+}
+
 struct Generator::Parts {
   Parts(std::vector<char> content, std::string file, const GeneratorOptions& options)
       : name(std::move(file)), model(std::move(content), name, options) {}

@@ -101,19 +101,6 @@ Handle<litert::Environment> start(const litert::Functions& lite, bool verbose) {
   return {environment, lite.DestroyEnvironment};
 }
 
-std::string type_name(int element_type) {
-  return element_type == litert::kFloat32 ? "float32"
-         : element_type == litert::kInt32 ? "int32"
-                                          : "type " + std::to_string(element_type);
-}
-
-// Both types that a generator has take four bytes.
-std::size_t bytes(const TensorInfo& tensor) {
-  std::size_t size = 4;
-  for (const std::int32_t dimension : tensor.dimensions) size *= static_cast<std::size_t>(dimension);
-  return size;
-}
-
 // The buffers of one signature.
 struct Buffers {
   std::vector<Handle<litert::TensorBuffer>> inputs, outputs;

@@ -52,4 +52,10 @@ class Model {
   std::unique_ptr<Parts> parts_;
 };
 
+// The name of an element type; LiteRT and TensorFlow Lite number them alike.
+std::string type_name(int element_type);
+
+// The size of a tensor, whose type is one of the two that a generator has: both take four bytes.
+std::size_t bytes(const TensorInfo& tensor);
+
 }  // namespace jaxgan

@@ -54,6 +54,9 @@ struct SignatureInfo {
   std::vector<TensorInfo> outputs;
 };
 
+// A library built for TensorFlow Lite (JAXGAN_RUNTIME=tflite) has it linked: it refuses another
+// `runtime` with a UsageError. TensorFlow Lite has one log a process, so `verbose` of the first
+// Generator counts for all.
 struct GeneratorOptions {
   int threads = 1;       // that run the model, 1 to 1024
   bool verbose = false;  // whether the runtime may log to stderr; LiteRT writes one line anyway
@@ -121,7 +124,7 @@ class Generator {
 std::uint8_t to_level(float value) noexcept;
 
 // The name and file of the runtime that is used: "LiteRT, /path/libLiteRt.so". Throws
-// RuntimeError.
+// RuntimeError. Of TensorFlow Lite, the name and version: "TensorFlow Lite 2.14.1".
 std::string runtime_description(const GeneratorOptions& options = {});
 
 }  // namespace jaxgan
