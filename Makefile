@@ -1,5 +1,6 @@
 # make demo   set up everything, train five epochs, draw digits.png with C++ (EPOCHS=30: longer)
 # make test   set up everything, run every test, Python and C++
+# make test-tflite  test the C++ program with classic TensorFlow Lite, in a Debian of its own (root)
 # make setup  only the set-up: .venv, C++ prerequisites, oneDNN for training on a CPU
 # make native only oneDNN for training, tried again
 # make cpp    only the C++ program: tflite_cpp/build/release/jaxgan-generate
@@ -13,7 +14,7 @@ TIMES := .demo-times
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DELETE_ON_ERROR:
-.PHONY: help demo test setup native cpp clean
+.PHONY: help demo test test-tflite setup native cpp clean
 
 help:
 	@sed -n 's/^# make /make /p' Makefile
@@ -47,6 +48,10 @@ test: .venv/.installed jaxgan/native/build/.tried tflite_cpp/build/.test-prerequ
 	cd tflite_cpp && cmake --preset sanitize && cmake --build --preset sanitize
 	cd tflite_cpp && ctest --preset release && ctest --preset sanitize
 	python -m pytest
+
+test-tflite: .venv/.installed tflite_cpp/build/.test-prerequisites
+	cd tflite_cpp && cmake --preset release -DJAXGAN_TESTS=ON && cmake --build --preset release
+	scripts/test_tflite.sh
 
 setup: .venv/.installed jaxgan/native/build/.tried tflite_cpp/build/.prerequisites
 

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Sees to what C++ here is built from: scripts/prerequisites.sh program|tests|native
+# Sees to what C++ here is built from: scripts/prerequisites.sh program|tests|native|tflite
 #   program  a compiler, the headers of libpng and CLI11: the C++ program
 #   tests    doctest and pkg-config besides: its tests, and those of the library
 #   native   a compiler, the headers of oneDNN: fast training on a CPU
+#   tflite   debootstrap: the tests with classic TensorFlow Lite
 # Installs what is missing with apt-get where it can, else names the command.
 set -u
 purpose=$1 commands=''
@@ -11,6 +12,7 @@ case $purpose in
   tests) headers='png.h CLI/CLI.hpp doctest/doctest.h' need="the C++ program's tests"
     commands=pkg-config ;;
   native) headers='dnnl.hpp' need='fast training' ;;
+  tflite) headers='' commands=debootstrap need='the tests with TensorFlow Lite' ;;
 esac
 
 compiler=${CXX:-c++}
@@ -28,6 +30,7 @@ packages() {
     program) echo "$1" ;;
     tests) echo "$1 $2" ;;
     native) echo "${1%% *} $3" ;;
+    tflite) echo "$commands" ;;
   esac
 }
 
