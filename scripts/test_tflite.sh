@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds the C++ program with classic TensorFlow Lite and holds it against the one with LiteRT, which
-# is built already: scripts/test_tflite.sh [SUITE]
+# Builds the C++ program with classic TensorFlow Lite and holds it against the one with LiteRT,
+# which is built already: scripts/test_tflite.sh [SUITE]
 #   SUITE  of Debian that has the package, sid if not given; debootstrap makes one in
 #          tflite_cpp/build/tflite/SUITE, 850 MB, kept for the next time
 set -eu
@@ -35,8 +35,8 @@ $root chroot "$debian" sh -euc 'cd /jaxgan
   cmake --preset sanitize -DJAXGAN_RUNTIME=tflite
   cmake --build --preset sanitize --target jaxgan-generate'
 
-# Programs that run outside, with the loader and libraries of that Debian, so that tests need no root.
-# Debian's library loses a byte when it is loaded.
+# Programs that run outside, with the loader and libraries of that Debian, so that tests need no
+# root. Debian's library loses a byte when it is loaded.
 echo leak:libtensorflow-lite > "$folder/leaks"
 loader=$(ls "$debian"/usr/lib/*-linux-gnu*/ld-linux*.so.* | head -1)
 for program in release/jaxgan-generate release/draw-floats sanitize/jaxgan-generate; do

@@ -1,6 +1,6 @@
-# Finds classic TensorFlow Lite, TensorFlowLite::TensorFlowLite: by a CMake package (Conan's, or what
-# its own install writes), by pkg-config, or as headers and a library; or takes the target of its
-# source tree. TFLITE_ROOT is where to look first.
+# Finds classic TensorFlow Lite, TensorFlowLite::TensorFlowLite: by a CMake package (Conan's, or
+# what its own install writes), by pkg-config, or as headers and a library; or takes the target of
+# its source tree. TFLITE_ROOT is where to look first.
 unset(TensorFlowLite_TARGET)
 if(TARGET tensorflow-lite)
   set(TensorFlowLite_TARGET tensorflow-lite)

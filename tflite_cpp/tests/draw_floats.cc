@@ -1,5 +1,5 @@
-// draw-floats MODEL COUNT > FILE: images of seed 0, each class in turn, as float32: before they become
-// levels.
+// draw-floats MODEL COUNT > FILE: images of seed 0, each class in turn, as float32, before they
+// become levels.
 
 #include <cstdio>
 #include <cstdlib>

@@ -302,3 +302,10 @@ TEST_CASE("a benchmark's rows as table, CSV and JSON") {
   const std::string table = benchmark_text({row, row}, "table", "m");
   CHECK(std::count(table.begin(), table.end(), '\n') == 3);
 }
+
+TEST_CASE("another runtime library than there is, is refused") {
+  GeneratorOptions options;
+  options.runtime = "/nowhere/library";  // LiteRT is not found, TensorFlow Lite takes no other
+  CHECK_THROWS_WITH_AS(runtime_description(options), doctest::Contains("/nowhere/library"), Error);
+  CHECK(!runtime_description().empty());
+}
