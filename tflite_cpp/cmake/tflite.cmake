@@ -24,8 +24,10 @@ target_link_libraries(jaxgan-generator PRIVATE TensorFlowLite::TensorFlowLite)
 set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)
 set_target_properties(jaxgan-generator PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)
 
-install(FILES "${CMAKE_CURRENT_LIST_DIR}/FindTensorFlowLite.cmake"
-  DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/jaxgan)
+if(JAXGAN_INSTALL)
+  install(FILES "${CMAKE_CURRENT_LIST_DIR}/FindTensorFlowLite.cmake"
+    DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/jaxgan)
+endif()
 set(jaxgan_dependencies "include(CMakeFindDependencyMacro)
 if(NOT TFLITE_ROOT)
   set(TFLITE_ROOT \"${TFLITE_ROOT}\")
