@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from jaxgan.export import Source
 
 _CALIBRATED = 512  # images
+# What int8 keeps of ranges. The largest values are rare, and tanh is flat beyond 5: with all kept,
+# FID on Fashion-MNIST rises by 75 % instead of 20 %.
+_HIDDEN, _TANH = 0.5, 5.0
 
 
 class Signature(NamedTuple):
@@ -136,12 +139,21 @@ def flatbuffer(
         if kind == "float16":
             converter.target_spec.supported_types = [tensorflow.float16]
         # A scale for each of a dense layer's outputs would be stored with its zero once a
-        # signature: a third of an int8 file, and FID is the same. Convolutions have theirs.
+        # signature: a fifth of a dynamic file, and FID is the same. Convolutions have theirs.
         converter._experimental_disable_per_channel_quantization_for_dense_layers = True
         if kind == "int8":
             converter.target_spec.supported_ops = [tensorflow.lite.OpsSet.TFLITE_BUILTINS_INT8]
             converter.representative_dataset = lambda: _calibration(source, wanted)
+            converter._experimental_calibrate_only = True
+            return _quantized(tflite.narrow(converter.convert(), _HIDDEN, _TANH))
         return converter.convert()
+
+
+def _quantized(calibrated: bytes) -> bytes:
+    """Do what the converter does after calibration."""
+    passes = lazy_tensorflow.converter_passes()
+    graph = passes.mlir_quantize(calibrated, disable_per_channel_for_dense_layers=True)
+    return passes.deduplicate_readonly_buffers(graph)
 
 
 def _calibration(

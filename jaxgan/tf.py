@@ -16,3 +16,11 @@ def load() -> ModuleType:
 
     tensorflow.config.set_visible_devices([], "GPU")
     return tensorflow
+
+
+def converter_passes() -> ModuleType:
+    """Return the passes of TensorFlow Lite's converter, to be run one by one."""
+    load()
+    from tensorflow.lite.python import convert
+
+    return convert

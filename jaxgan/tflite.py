@@ -214,7 +214,6 @@ def read_metadata(content: bytes) -> dict[str, str]:
 
 def add_metadata(content: bytes, entries: Mapping[str, str]) -> bytes:
     """Return a model file with text entries added to its metadata, each under our prefix."""
-    import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
     model = schema.ModelT.InitFromPackedBuf(content, 0)
@@ -225,21 +224,59 @@ def add_metadata(content: bytes, entries: Mapping[str, str]) -> bytes:
         entry = schema.MetadataT()
         entry.name, entry.buffer = METADATA + name, len(model.buffers) - 1
         model.metadata.append(entry)
-    builder = flatbuffers.Builder(len(content) + 4096)
+    return _packed(model)
+
+
+def narrow(content: bytes, hidden: float, tanh: float) -> bytes:
+    """Return a calibrated generator in which rare values will saturate, so that steps are finer.
+
+    Args:
+        content: A float model whose tensors carry the ranges that were seen.
+        hidden: Share to leave of the ranges after each convolution but the last.
+        tanh: Bound of the ranges from the last convolution to tanh, which is flat beyond it.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    names = _names(model)
+    for graph in model.subgraphs:
+        order = [names[operator.opcodeIndex] for operator in graph.operators]
+        ranges = [graph.tensors[one.outputs[0]].quantization for one in graph.operators]
+        convolutions = [index for index, name in enumerate(order) if "CONV" in name]
+        for seen in ranges[convolutions[0] : convolutions[-1]]:
+            seen.min, seen.max = hidden * seen.min, hidden * seen.max
+        for seen in ranges[convolutions[-1] : order.index("TANH")]:
+            seen.min, seen.max = np.maximum(seen.min, -tanh), np.minimum(seen.max, tanh)
+    return _packed(model)
+
+
+def _packed(model: Any) -> bytes:
+    import flatbuffers
+
+    builder = flatbuffers.Builder(4096)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())
+
+
+def _names(model: Any) -> list[str]:
+    """Return the names of a model's operator codes."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    names = {value: name for name, value in vars(schema.BuiltinOperator).items() if name.isupper()}
+    return [
+        names[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in model.operatorCodes
+    ]
 
 
 def operations(content: bytes) -> list[str]:
     """Return the names of the operations of a generator's first ``generate_N``, in order."""
     from ai_edge_litert import schema_py_generated as schema
 
-    names = {value: name for name, value in vars(schema.BuiltinOperator).items() if name.isupper()}
     model = schema.ModelT.InitFromPackedBuf(content, 0)
-    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
+    names = _names(model)
     graph = next(
         model.subgraphs[signature.subgraphIndex]
         for signature in model.signatureDefs
         if signature.signatureKey.decode() != BETWEEN
     )
-    return [names[codes[operator.opcodeIndex]] for operator in graph.operators]
+    return [names[operator.opcodeIndex] for operator in graph.operators]

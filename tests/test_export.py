@@ -13,7 +13,7 @@ import optax
 import pytest
 from conftest import python, refused
 
-from jaxgan import convert, data, export, images, scores, tflite
+from jaxgan import convert, data, export, images, models, scores, tflite
 from jaxgan.config import Quantization
 from jaxgan.errors import ModelError
 from jaxgan.gan import make_gan
@@ -268,7 +268,35 @@ def test_what_has_8_bits(every):
     assert of("none")[0] == {types.FLOAT32}
     assert of("float16")[0] == {types.FLOAT16}
     assert of("dynamic") == ({types.INT8}, plain)
-    assert of("int8") == ({types.INT8}, ["QUANTIZE", *plain, "DEQUANTIZE"])
+    kinds, operations = of("int8")
+    assert kinds == {types.INT8}
+    assert operations[0] == "QUANTIZE" and operations[-1] == "DEQUANTIZE"
+    assert operations.count("QUANTIZE") == operations.count("DEQUANTIZE") == 1
+    assert set(plain) < set(operations)
+
+
+def test_int8_leaves_rare_values_out(every, source):
+    from ai_edge_litert import schema_py_generated as schema
+
+    content = of_kind(every[0], "int8")[0].read_bytes()
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    order = tflite.operations(content)
+    graph = model.subgraphs[-1]  # generate_64
+    assert len(graph.operators) == len(order)
+
+    def reach(operation, which):
+        """Return what the 256 levels of an operation's output span."""
+        at = [index for index, name in enumerate(order) if name == operation][which]
+        return 255 * graph.tensors[graph.operators[at].outputs[0]].quantization.scale[0]
+
+    inputs = convert.probe(source, 1_000_000, 512)
+    _, kept = models.Generator(source.spec, 8, "xla").apply(
+        {"params": source.params}, inputs["latent"], inputs["label"], mutable=[models.RESULTS]
+    )
+    hidden = np.asarray(kept[models.RESULTS]["up_1"]["result"])
+    assert reach("LEAKY_RELU", -1) == pytest.approx((hidden.max() - hidden.min()) / 2, rel=1e-3)
+    before_tanh = order[order.index("TANH") - 1]
+    assert reach(before_tanh, -1) <= 10.01
 
 
 @pytest.mark.parametrize("kind", KINDS)
