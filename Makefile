@@ -4,17 +4,19 @@
 # make setup  only the set-up: .venv, C++ prerequisites, oneDNN for training on a CPU
 # make native only oneDNN for training, tried again
 # make cpp    only the C++ program: tflite_cpp/build/release/jaxgan-generate
+# make dist   folders for Linux (x86-64, ARM), macOS and Windows: dist/ (MODEL=generator.tflite)
 # make clean  remove what demo and test made; .venv and data/ stay
 
 PYTHON ?= python3
 EPOCHS ?= 5
+MODEL ?= generator.tflite
 RUN := checkpoints/demo
 PROGRAM := tflite_cpp/build/release/jaxgan-generate
 TIMES := .demo-times
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-tflite setup native cpp clean
+.PHONY: help demo test test-tflite setup native cpp dist clean
 
 help:
 	@sed -n 's/^# make /make /p' Makefile
@@ -60,6 +62,11 @@ native:
 	@$(MAKE) --no-print-directory jaxgan/native/build/.tried
 
 cpp: $(PROGRAM)
+
+# An emulator that cannot be had is no fault: what was only linked is marked so.
+dist: .venv/.installed $(MODEL)
+	@scripts/prerequisites.sh dist || true
+	python -m scripts.dist --model $(MODEL)
 
 .venv/.installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -1,18 +1,22 @@
 #!/bin/sh
-# Sees to what C++ here is built from: scripts/prerequisites.sh program|tests|native|tflite
+# Sees to what C++ here is built from: scripts/prerequisites.sh program|tests|native|tflite|dist
 #   program  a compiler, the headers of libpng and CLI11: the C++ program
 #   tests    doctest and pkg-config besides: its tests, and those of the library
 #   native   a compiler, the headers of oneDNN: fast training on a CPU
 #   tflite   debootstrap: the tests with classic TensorFlow Lite
+#   dist     what unpacks Debian's sources, and runs programs of ARM and Windows: make dist
 # Installs what is missing with apt-get where it can, else names the command.
 set -u
-purpose=$1 commands=''
+purpose=$1 commands='' files=''
 case $purpose in
   program) headers='png.h CLI/CLI.hpp' need='the C++ program' ;;
   tests) headers='png.h CLI/CLI.hpp doctest/doctest.h' need="the C++ program's tests"
     commands=pkg-config ;;
   native) headers='dnnl.hpp' need='fast training' ;;
   tflite) headers='' commands=debootstrap need='the tests with TensorFlow Lite' ;;
+  dist) headers='' need='building for other machines'
+    files='/usr/bin/dpkg-source /usr/bin/qemu-aarch64-static /usr/lib/wine/wine64
+      /usr/aarch64-linux-gnu/lib/libstdc++.so.6' ;;
 esac
 
 compiler=${CXX:-c++}
@@ -21,6 +25,9 @@ missing() {
     echo "#include <$header>" | "$compiler" -x c++ -fsyntax-only - 2>/dev/null || echo "$header"
   done
   for command in $commands; do command -v "$command" >/dev/null || echo "$command"; done
+  for file in $files; do
+    [ -e "$file" ] || echo "$file"
+  done
 }
 [ -n "$(missing)" ] || exit 0
 
@@ -31,10 +38,14 @@ packages() {
     tests) echo "$1 $2" ;;
     native) echo "${1%% *} $3" ;;
     tflite) echo "$commands" ;;
+    dist) echo "--no-install-recommends dpkg-dev qemu-user-static libstdc++6-arm64-cross wine64" ;;
   esac
 }
 
-if command -v apt-get >/dev/null; then
+if [ "$purpose" = dist ] && ! command -v apt-get >/dev/null; then
+  echo "missing for $need: apt-get; expected Debian or Ubuntu" >&2
+  exit 1
+elif command -v apt-get >/dev/null; then
   install="apt-get install -y $(packages 'g++ libpng-dev libcli11-dev' \
     'doctest-dev pkg-config' libdnnl-dev)"
   if [ "$(id -u)" = 0 ]; then root=''; else root='sudo -n '; fi

@@ -1,3 +1,4 @@
+// Paths are in the process's code page, which the manifest of jaxgan-generate makes UTF-8.
 #define WIN32_LEAN_AND_MEAN
 #include <windows.h>
 // after it
@@ -9,10 +10,14 @@
 
 namespace jaxgan {
 
+// Windows looks in the program's folder first.
 SharedLibrary::SharedLibrary(const std::string& name)
     : library_(LoadLibraryA(name.c_str())), name_(name) {
-  if (library_ == nullptr) {
-    fault_ = name + ": Windows error " + std::to_string(GetLastError());
+  if (library_ != nullptr) return;
+  const DWORD error = GetLastError();
+  fault_ = name + ": Windows error " + std::to_string(error);
+  if (error == ERROR_MOD_NOT_FOUND) {
+    fault_ += " (it is not there, or Microsoft's Visual C++ runtime that it needs is not)";
   }
 }
 
