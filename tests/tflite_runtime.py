@@ -51,7 +51,14 @@ def test_a_thousand_images_equal_literts(kind, request):
     assert np.abs(tflite - litert).max() <= 1e-5
 
 
-@pytest.mark.parametrize("options", [("--threads", "2"), ("--count", "5", "--label", "3,1,4")])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--threads", "2"),
+        ("--count", "5", "--label", "3,1,4"),
+        ("--count", "4", "--interpolate", "8"),  # from class to class
+    ],
+)
 def test_levels_equal_literts(model, tmp_path, options):
     tflite, litert = both(lambda build: levels(build, model, tmp_path, *options))
     assert litert.std() > 10
