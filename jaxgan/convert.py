@@ -75,12 +75,12 @@ def probe(source: Source, first: int, count: int) -> dict[str, np.ndarray]:
 
 def draw(source: Source, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
     """Return what JAX draws for inputs of a signature, float32 [N, H, W, C] in [-1, 1]."""
-    return np.asarray(_generator(source).apply({"params": source.params}, *inputs.values()))
+    generator = _generator(source, "xla")  # shares no code with what is converted
+    return np.asarray(generator.apply({"params": source.params}, *inputs.values()))
 
 
-def _generator(source: Source) -> models.Generator:
-    # No custom call can be converted.
-    return models.Generator(source.spec, source.config.width, "litert")
+def _generator(source: Source, form: str) -> models.Generator:
+    return models.Generator(source.spec, source.config.width, form)
 
 
 def save(source: Source, wanted: Mapping[str, Signature], folder: Path) -> None:
@@ -88,7 +88,7 @@ def save(source: Source, wanted: Mapping[str, Signature], folder: Path) -> None:
     tensorflow = lazy_tensorflow.load()
     from jax.experimental import jax2tf
 
-    generator = _generator(source)
+    generator = _generator(source, "litert")  # no custom call can be converted
     convert = jax2tf.convert(
         lambda params, *inputs: generator.apply({"params": params}, *inputs),
         with_gradient=False,

@@ -114,6 +114,7 @@ class Conversion:
             ModelError: The file is wrong, or its images are too poor. Nothing was written.
             OutputError: A file cannot be written.
         """
+        report.require_free(path)
         made = self._float if kind == "none" else self._made(kind)
         poor = scores.refusal(kind, made.measured, self._float.measured)
         if poor and not force:
@@ -157,8 +158,9 @@ def export(
     """
     with tempfile.TemporaryDirectory() as scratch:
         conversion = Conversion(source, Path(scratch), batch_sizes, real)
+        written = conversion.write(path, kind, force)
         conversion.keep(saved_model)
-        return conversion.write(path, kind, force)
+        return written
 
 
 def export_all(
@@ -179,13 +181,13 @@ def export_all(
     refused = []
     with tempfile.TemporaryDirectory() as scratch:
         conversion = Conversion(source, Path(scratch), batch_sizes, real)
-        conversion.keep(saved_model)
         for kind in get_args(Quantization):
             name = path.name if kind == "none" else f"{path.stem}-{kind}{path.suffix}"
             try:
                 progress.say(conversion.write(path.with_name(name), kind, force).text())
             except ModelError as error:
                 refused.append(str(error))
+        conversion.keep(saved_model)
     if refused:
         raise ModelError("; ".join(refused))
 

@@ -100,7 +100,7 @@ class GenerateConfig:
             raise UserError(
                 f"--save-latents: expected a name that ends in .npy, got '{self.save_latents}'"
             )
-        if self.save_latents == Path(self.out):
+        if self.save_latents and self.save_latents.resolve() == Path(self.out).resolve():
             raise UserError("--save-latents and --out name the same file; change one")
 
     def draws_grid(self) -> bool:
@@ -132,9 +132,9 @@ def main(config: GenerateConfig) -> None:
         images.check_grid(model.image_shape, len(frames.share), columns)
     latent, drawn = drawing.draw(model, keys, labels, frames)
     text = _text(config, model, labels)
+    _write(config, drawn, columns, text)
     if config.save_latents is not None:
         write_whole(config.save_latents, npy.encode(latent))
-    _write(config, drawn, columns, text)
 
 
 def _images(config: GenerateConfig) -> tuple[int | np.ndarray, np.ndarray]:

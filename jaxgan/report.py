@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jaxgan import __version__, scores
 from jaxgan import tf as lazy_tensorflow
 from jaxgan.config import Quantization, TrainConfig, differences
+from jaxgan.errors import OutputError
 from jaxgan.metrics import table
 
 if TYPE_CHECKING:
@@ -138,6 +139,16 @@ def beside(path: Path, content: bytes, latency: Mapping[str, float]) -> dict[str
 def place(path: Path) -> Path:
     """Return where the JSON of a .tflite file stands: generator.json beside generator.tflite."""
     return path.with_suffix(".json") if path.suffix == ".tflite" else Path(f"{path}.json")
+
+
+def require_free(path: Path) -> None:
+    """Raise ``OutputError`` where a JSON file of another kind stands beside a .tflite file."""
+    there = place(path)
+    if there.is_file() and b'"graph_sha256"' not in there.read_bytes():
+        raise OutputError(
+            f"cannot write {there} beside {path}: it is there already, and tells of no such file; "
+            "give another --out"
+        )
 
 
 def readable(facts: Mapping[str, Any]) -> bytes:

@@ -583,3 +583,30 @@ def test_the_runtimes_log_is_silent_unless_asked_for(program, model, tmp_path):
     arguments = ("--model", model, "--out", tmp_path / "x.png")
     assert draw(program, *arguments).stdout == ""
     assert "XNNPACK" in run(program, *arguments, "--verbose").stderr
+
+
+def test_leading_zeros_are_no_octal_numbers(program, model, tmp_path):
+    draw(program, "--model", model, "--seed", "010", "--count", "08", "--out", tmp_path / "a.npy")
+    draw(program, "--model", model, "--seed", "10", "--count", "8", "--out", tmp_path / "b.npy")
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
+
+
+def test_nobody_reads_stdout(program, model):
+    command = f"'{program}' --model '{model}' --out - 2>&1 >&3 | cat; exit ${{PIPESTATUS[0]}}"
+    script = f"exec 3> >(exec 0<&-; sleep 0.2); sleep 0.4; {command}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    assert done.returncode == 5, done
+    assert "standard output" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (("--benchmark", "--info"), ("--benchmark", "--info")),
+        (("--benchmark", "--seeds", "1"), ("--benchmark", "--seeds")),
+        (("--batch", "3"), ("--batch", "--benchmark")),
+        (("--save-latents", "./x.npy", "--out", "x.npy"), ("--save-latents", "--out")),
+    ],
+)
+def test_options_that_do_not_fit_together(program, model, arguments, words):
+    refused(run(program, "--model", model, *arguments), 2, *words)

@@ -15,7 +15,7 @@ from conftest import python, refused
 
 from jaxgan import convert, data, export, images, models, scores, tflite
 from jaxgan.config import Quantization
-from jaxgan.errors import ModelError
+from jaxgan.errors import ModelError, OutputError
 from jaxgan.gan import make_gan
 from jaxgan.latents import latents
 from jaxgan.metrics import features, fid, table
@@ -490,3 +490,10 @@ def test_nothing_between(model, plain_model):
     assert older.draw(latent, zeros).shape == (1, 28, 28, 1)
     with pytest.raises(ModelError, match="convert it again"):
         older.between(latent, zeros, zeros, zeros)
+
+
+def test_another_json_file_is_left_alone(source, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(OutputError, match="--out"):
+        export.export(source, tmp_path / "config.tflite", (1,))
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 #include <optional>
 #include <string>
@@ -42,18 +43,23 @@ struct Options {
 constexpr int kMostImages = 1000000, kMostThreads = 1024, kMostBatch = 4096;
 constexpr std::size_t kMostPicture = std::size_t{1} << 30;  // bytes of a PNG to describe
 
-// Refuses other spellings of a number than Python's --options take, such as 0x10.
+// Refuses other spellings of a number than Python's --options take, such as 0x10, and takes zeros
+// off its front, which CLI11 would take for an octal one.
 const CLI::Validator kDecimal(
-    [](const std::string& text) {
-      const bool digits = text.find_first_not_of("-0123456789") == std::string::npos;
-      return digits ? std::string() : "expected a whole number, got " + text;
+    [](std::string& text) {
+      if (text.find_first_not_of("-0123456789") != std::string::npos) {
+        return "expected a whole number, got " + text;
+      }
+      const std::size_t first = text.find_first_not_of('0');
+      text.erase(0, first == std::string::npos ? text.size() - 1 : first);
+      return std::string();
     },
     "");
 
 // The one table of options: names, help, bounds. Defaults are the values above.
 void declare(CLI::App& app, Options& options) {
   const auto whole = [](CLI::Option* option, auto least, auto most) {
-    return option->check(kDecimal)->check(CLI::Range(least, most));
+    return option->transform(kDecimal)->check(CLI::Range(least, most));
   };
   app.add_option("--model", options.model, "A .tflite file of convert_tflite.py")
       ->capture_default_str();
@@ -97,14 +103,19 @@ void declare(CLI::App& app, Options& options) {
             ->delimiter(','),
         1, kMostThreads)
       ->capture_default_str();
-  app.add_flag("--info", options.info, "Describe the model and leave");
+  CLI::Option* const info = app.add_flag("--info", options.info, "Describe the model and leave");
   app.add_option("--describe", options.describe, "Print what a PNG says of itself and leave");
   app.add_flag("--version", options.version, "Print the version and the runtime's file and leave");
   app.add_flag("--verbose", options.verbose, "Let the runtime log to stderr");
 
   const std::string timing = "Timing";
-  app.add_flag("--benchmark", options.benchmark, "Time the model instead of drawing")
-      ->group(timing);
+  CLI::Option* const benchmark =
+      app.add_flag("--benchmark", options.benchmark, "Time the model instead of drawing")
+          ->excludes(info)
+          ->group(timing);
+  for (CLI::Option* const option : app.get_options()) {
+    if (option->get_group() == what) benchmark->excludes(option);
+  }
   whole(app.add_option("--batch", options.timing.batches, "Images a call, a list")->delimiter(','),
         1, kMostBatch)
       ->capture_default_str()
@@ -126,6 +137,20 @@ void declare(CLI::App& app, Options& options) {
       ->check(CLI::IsMember({"table", "csv", "json"}))
       ->capture_default_str()
       ->group(timing);
+  for (CLI::Option* const option : app.get_options()) {
+    if (option->get_group() == timing && option != benchmark) option->needs(benchmark);
+  }
+}
+
+// Bytes that are no printable ASCII as \x1b, so that a line stays one.
+std::string printable(const std::string& text) {
+  std::string shown;
+  for (const char letter : text) {
+    char code[8];
+    std::snprintf(code, sizeof code, "\\x%02x", static_cast<unsigned char>(letter));
+    shown += letter >= ' ' && letter <= '~' ? std::string(1, letter) : code;
+  }
+  return shown;
 }
 
 void print_info(const Generator& generator, const std::string& path) {
@@ -141,19 +166,8 @@ void print_info(const Generator& generator, const std::string& path) {
     std::cout << "\n";
   }
   for (const char* const name : kNames) {
-    if (const auto text = generator.metadata(name)) std::cout << name << ": " << *text << "\n";
+    if (const auto text = generator.metadata(name)) std::cout << name << ": " << printable(*text) << "\n";
   }
-}
-
-// Bytes that are no printable ASCII as \x1b, so that a line stays one.
-std::string printable(const std::string& text) {
-  std::string shown;
-  for (const char letter : text) {
-    char code[8];
-    std::snprintf(code, sizeof code, "\\x%02x", static_cast<unsigned char>(letter));
-    shown += letter >= ' ' && letter <= '~' ? std::string(1, letter) : code;
-  }
-  return shown;
 }
 
 void print_texts(const std::string& path) {
@@ -243,7 +257,11 @@ void check_save_latents(const Options& options) {
   if (name.size() < 4 || name.compare(name.size() - 4, 4, ".npy") != 0) {
     throw UsageError("--save-latents: expected a name that ends in .npy, got '" + name + "'");
   }
-  if (name == options.out) {
+  const auto place = [](const std::string& path) {
+    std::error_code ignored;
+    return std::filesystem::weakly_canonical(std::filesystem::absolute(path, ignored), ignored);
+  };
+  if (options.save_latents && place(name) == place(options.out)) {
     throw UsageError("--save-latents and --out name the same file; change one");
   }
 }
@@ -260,12 +278,12 @@ void draw_pictures(Generator& generator, const Options& options, const Target& t
   Texts texts = {{"Software", "jaxgan " JAXGAN_VERSION},
                  {"jaxgan.model", sha256(generator.content().data(), generator.content().size())}};
   texts.insert(texts.end(), sample.texts.begin(), sample.texts.end());
+  write_pictures(levels, generator.image_shape(), sample.count, columns, std::move(texts), target);
   if (options.save_latents) {
     write_whole(*options.save_latents,
                 encode_npy(sample.latents.data(), sample.latents.size() * sizeof(float), "<f4",
                            {sample.count, generator.latent_size()}));
   }
-  write_pictures(levels, generator.image_shape(), sample.count, columns, std::move(texts), target);
 }
 
 void run(const Options& options) {
@@ -313,6 +331,7 @@ int main(int argc, char** argv) {
                "label alone; python -m jaxgan.generate draws the same pixels.",
                "jaxgan-generate");
   declare(app, options);
+  ignore_broken_pipes();
   try {
     app.parse(argc, argv);
     run(options);

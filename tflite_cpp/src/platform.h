@@ -40,7 +40,10 @@ std::size_t peak_memory() noexcept;
 // Whether all that was written to a file is on the disk.
 bool sync(std::FILE* file) noexcept;
 
-// Lets stdout and stdin carry bytes unchanged.
+// Lets stdout carry bytes unchanged.
 void binary_stdout() noexcept;
+
+// Lets a write to a pipe that nobody reads fail, instead of ending the program.
+void ignore_broken_pipes() noexcept;
 
 }  // namespace jaxgan

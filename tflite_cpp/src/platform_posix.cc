@@ -3,6 +3,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <csignal>
+
 #include "platform.h"
 
 namespace jaxgan {
@@ -49,5 +51,7 @@ std::size_t peak_memory() noexcept {
 bool sync(std::FILE* file) noexcept { return std::fflush(file) == 0 && ::fsync(fileno(file)) == 0; }
 
 void binary_stdout() noexcept {}
+
+void ignore_broken_pipes() noexcept { std::signal(SIGPIPE, SIG_IGN); }
 
 }  // namespace jaxgan

@@ -60,4 +60,6 @@ bool sync(std::FILE* file) noexcept {
 
 void binary_stdout() noexcept { _setmode(_fileno(stdout), _O_BINARY); }
 
+void ignore_broken_pipes() noexcept {}
+
 }  // namespace jaxgan

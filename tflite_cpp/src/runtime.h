@@ -24,6 +24,8 @@ auto announced(const std::string& name, Work&& work) -> decltype(work()) try {
   throw;
 } catch (const std::exception& error) {
   throw Fault(name + ": " + error.what());
+} catch (...) {
+  throw Fault(name + ": the runtime fails and does not say why");
 }
 
 class Model {
