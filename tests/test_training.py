@@ -38,7 +38,7 @@ def test_a_run_leaves_the_files_that_were_promised(run_dir):
     names = {path.relative_to(run_dir).as_posix() for path in run_dir.iterdir()}
     assert names == {
         "config.json", "metrics.jsonl", "samples", "state", "checksums", "loss.png",
-        "generator.tflite", ".lock",
+        "generator.json", "generator.tflite", ".lock",
     }  # fmt: skip
     samples = sorted(path.name for path in (run_dir / "samples").iterdir())
     assert samples == ["epoch_001.png", "epoch_002.png", "real.png"]
