@@ -119,15 +119,18 @@ class _Apt:
     """apt-get with lists of its own, sources included, so that the system's are left alone."""
 
     def __init__(self, folder: Path, log: Path) -> None:
-        for name in ("lists/partial", "archives/partial"):
+        for name in ("lists/partial", "archives/partial", "keys"):
             (folder / name).mkdir(parents=True)
+        for keys in ("etc/apt/trusted.gpg.d/*", "usr/share/keyrings/*-archive-keyring.*"):
+            for file in Path("/").glob(keys):
+                (folder / "keys" / file.name).symlink_to(file)
         self._log = log
         self._options = [
             word
             for setting in (
                 f"Dir::Etc::SourceList={folder}/sources.list", "Dir::Etc::SourceParts=/dev/null",
                 f"Dir::State::Lists={folder}/lists", f"Dir::Cache={folder}",
-                "APT::Sandbox::User=root",
+                f"Dir::Etc::TrustedParts={folder}/keys", "APT::Sandbox::User=root",
             )
             for word in ("-o", setting)
         ]  # fmt: skip
