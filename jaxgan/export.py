@@ -158,9 +158,8 @@ def export(
     """
     with tempfile.TemporaryDirectory() as scratch:
         conversion = Conversion(source, Path(scratch), batch_sizes, real)
-        written = conversion.write(path, kind, force)
         conversion.keep(saved_model)
-        return written
+        return conversion.write(path, kind, force)
 
 
 def export_all(
@@ -181,13 +180,13 @@ def export_all(
     refused = []
     with tempfile.TemporaryDirectory() as scratch:
         conversion = Conversion(source, Path(scratch), batch_sizes, real)
+        conversion.keep(saved_model)
         for kind in get_args(Quantization):
             name = path.name if kind == "none" else f"{path.stem}-{kind}{path.suffix}"
             try:
                 progress.say(conversion.write(path.with_name(name), kind, force).text())
             except ModelError as error:
                 refused.append(str(error))
-        conversion.keep(saved_model)
     if refused:
         raise ModelError("; ".join(refused))
 

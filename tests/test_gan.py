@@ -210,7 +210,7 @@ def test_the_gradients_are_those_of_the_plain_flax_step(form):
     # Few images: among millions of units one will lie so near the kink of leaky ReLU that rounding
     # alone takes it to the other side, where the gradient is another.
     size = 13
-    config = TrainConfig(latent_size=100, batch_size=size, beta1=0.5, r1=0.0, r2=0.0)
+    config = TrainConfig(loss="bce", latent_size=100, batch_size=size, beta1=0.5, r1=0.0, r2=0.0)
     spec, start = ImageSpec((28, 28, 1), 0), batch(size, seed=5)
     gan = make_gan(config, spec, form, ours.players)
     before = copy(gan.init())

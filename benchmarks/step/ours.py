@@ -59,6 +59,7 @@ def players(spec: ImageSpec, width: int, form: str) -> tuple[nn.Module, nn.Modul
 def config(batch: int) -> TrainConfig:
     """Return the settings of a run."""
     return TrainConfig(
+        loss="bce",
         batch_size=batch,
         latent_size=dcgan.LATENT,
         learning_rate=dcgan.LEARNING_RATE,
