@@ -72,6 +72,10 @@ class Options:
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds of training; each side trains once with each."""
 
+    pace: float | None = None
+    """Images a second that a side trained on when it had the machine to itself. Its minutes are
+    then counted in images at this pace, so that other programs may run beside it. For one side."""
+
     dataset: str = TrainConfig.dataset
     """Dataset, one that has a feature network."""
 
@@ -96,6 +100,10 @@ class Options:
             raise UserError(f"--variants: expected option=value, got {wrong[0]!r}")
         if not all(0 < minutes < math.inf for minutes in self.minutes):
             raise UserError(f"--minutes: expected numbers above 0, got {self.minutes}")
+        if self.pace is not None and not 0 < self.pace < math.inf:
+            raise UserError(f"--pace: expected a number above 0, got {self.pace}")
+        if self.pace is not None and len(self.sides + self.variants) > 1:
+            raise UserError("--pace: each side has its own; expected one of --sides or --variants")
         if not all(0 <= seed < 2**32 for seed in self.seeds):
             raise UserError(f"--seeds: expected numbers from 0 to 4294967295, got {self.seeds}")
         if self.dataset not in ("mnist", "fashion_mnist"):
@@ -152,7 +160,7 @@ def _measure(options: Options, lines: list[Line], path: Path) -> None:
             for mark in _marks(options, side, seed, wanted):
                 row = reference.measure(mark.image, mark.label)
                 place = {"side": side, "seed": seed, "minutes": mark.minutes}
-                place["revision"] = revision()
+                place |= {"revision": revision(), "pace": options.pace}
                 add(**place, seconds=mark.seconds, seen=mark.seen, **row._asdict())
                 progress.say(f"{side}, seed {seed}, {mark.minutes:g} min: FID {row.fid:.3g}")
         except UserError as error:
@@ -179,6 +187,7 @@ def _marks(options: Options, side: str, seed: int, wanted: list[float]) -> Itera
             _IMAGES,
             folder,
             tuple(changed),
+            options.pace,
         )
         for mark in train.run(library, task):
             _keep(mark, paths[mark.minutes])
@@ -222,6 +231,9 @@ def _text(lines: list[Line], name: str) -> str:
 
     groups, rows = _groups(lines), [line for line in lines if "side" in line]
     machine = next((line["machine"] for line in lines if "machine" in line), None)
+    paced = [side for side in _names(lines) if any(
+        row.get("pace") for row in rows if row["side"] == side
+    )]  # fmt: skip
     absent = [side for side in _SIDES if not any(side in sides for sides in groups.values())]
     parts = [
         "# Quality against training time\n",
@@ -233,6 +245,9 @@ def _text(lines: list[Line], name: str) -> str:
         "every time, at the end of the minutes: no checkpoint was chosen. jaxgan draws with its "
         "weight average; the peers have none, and draw with BatchNorm in inference mode. One "
         "feature network judged all of them; FIDs of other networks are not comparable.\n",
+        "Some sides had their minutes counted in images, at the pace that they had alone on the "
+        "machine, since other programs ran beside them: "
+        f"{', '.join(paced) or 'none'}.\n",
         "Figures of several seeds are mean ± standard deviation. The last two columns are the "
         "mean FID divided by jaxgan's after the same minutes, with labels and without.\n",
         "Every table ends with rows of real images, measured in the same way.\n",

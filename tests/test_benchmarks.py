@@ -101,6 +101,12 @@ def test_a_peer_trains_and_draws(library, labels, data_dir, tmp_path):
     assert mark.minutes == task.minutes[-1]
 
 
+def test_a_pace_counts_minutes_in_images(data_dir, tmp_path):
+    task = train.Task("mnist", str(data_dir), (0.1, 0.2), 0, True, 8, tmp_path, pace=200.0)
+    seen = [mark.seen for mark in train.run("tensorflow", task)]
+    assert seen == [1280, 2560]  # 6 and 12 s at 200 images/s: whole batches of 256
+
+
 def test_quality_is_reported_from_rows_alone(tmp_path):
     metrics = dict.fromkeys(
         ("fid_train", "kid", "precision", "recall", "density", "coverage", "histogram_kl",
@@ -134,6 +140,7 @@ def test_quality_is_reported_from_rows_alone(tmp_path):
 def test_wrong_options_of_quality_are_named(tmp_path):
     refused(python("-m", "benchmarks.quality", "--sides", "keras"), 2, "--sides", "keras")
     refused(python("-m", "benchmarks.quality", "--minutes", "0"), 2, "--minutes", "above 0")
+    refused(python("-m", "benchmarks.quality", "--pace", "900"), 2, "--pace", "one of --sides")
     refused(python("-m", "benchmarks.quality", "--variants", "r1"), 2, "--variants", "r1")
     refused(
         python("-m", "benchmarks.quality", "--report-only", "--out", tmp_path), 2, "no rows"

@@ -45,6 +45,7 @@ class Task:
         images: How many to draw each time.
         folder: For what a side itself wants to keep.
         changed: Options of train.py other than its defaults, ``name=value``; only ours has them.
+        pace: Images a second by which minutes are counted; None to count them by the clock.
     """
 
     dataset: str
@@ -55,6 +56,7 @@ class Task:
     images: int
     folder: Path
     changed: tuple[str, ...] = ()
+    pace: float | None = None
 
 
 class Mark(NamedTuple):
@@ -101,14 +103,18 @@ def timed(peer: Peer, task: Task, count: int) -> Iterator[Mark]:
     steps, seconds = 1, 0.0
     for minutes in task.minutes:
         started = time.perf_counter() - seconds
-        while time.perf_counter() - started < 60 * minutes:
+        while _seconds(task, steps * peer.batch, started) < 60 * minutes:
             peer.step(next(batches))
             steps += 1
             if steps % _AHEAD == 0:
                 peer.wait()
         peer.wait()
-        seconds = time.perf_counter() - started
+        seconds = _seconds(task, steps * peer.batch, started)
         yield Mark(minutes, seconds, steps * peer.batch, *_drawn(peer, task.images))
+
+
+def _seconds(task: Task, seen: int, started: float) -> float:
+    return seen / task.pace if task.pace else time.perf_counter() - started
 
 
 def _batches(count: int, batch: int, seed: int) -> Iterator[np.ndarray]:

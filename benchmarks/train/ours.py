@@ -1,4 +1,7 @@
-"""This project with its defaults: ``train.py --minutes``, which leaves compiling out by itself."""
+"""This project with its defaults: ``train.py --minutes``, which leaves compiling out by itself.
+
+With a pace it is ``train.py --epochs``, the nearest number of them.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from jaxgan import progress
 from jaxgan.errors import UserError
 
 _PROGRAM = Path(__file__).parents[2] / "train.py"
+_EPOCH = 60_000  # training images of both datasets
 _LATE = 10.0  # seconds past the time asked for, at which a run directory is a later one's
 
 
@@ -24,10 +28,12 @@ def train(task: Task) -> Iterator[Mark]:
     for minutes in task.minutes:
         _run(task, minutes, run_dir)
         last = progress.read_log(run_dir / "metrics.jsonl")[-1]
-        if last["seconds"] > 60 * minutes + _LATE:
+        seen = last["step"] * _batch_size(run_dir)
+        seconds = seen / task.pace if task.pace else last["seconds"]
+        if seconds > 60 * minutes + max(_LATE, _epoch_seconds(task)):
             raise UserError(f"{run_dir} is past {minutes:g} minutes already; remove it")
         drawn = evaluate.draw(drawing.open_model(run_dir), DRAWN_BY, task.images)
-        yield Mark(minutes, last["seconds"], last["step"] * _batch_size(run_dir), *drawn)
+        yield Mark(minutes, seconds, seen, *drawn)
 
 
 def _batch_size(run_dir: Path) -> int:
@@ -37,10 +43,18 @@ def _batch_size(run_dir: Path) -> int:
     return known[0].batch_size if known else 0
 
 
+def _epoch_seconds(task: Task) -> float:
+    return _EPOCH / task.pace if task.pace else 0.0
+
+
 def _run(task: Task, minutes: float, run_dir: Path) -> None:
+    if task.pace:
+        end = {"--epochs": max(1, round(60 * minutes / _epoch_seconds(task)))}
+    else:
+        end = {"--minutes": minutes}
     options = {
-        "--minutes": minutes, "--run-dir": run_dir, "--dataset": task.dataset,
-        "--data-dir": task.data_dir, "--seed": task.seed,
+        **end, "--run-dir": run_dir, "--dataset": task.dataset, "--data-dir": task.data_dir,
+        "--seed": task.seed,
     }  # fmt: skip
     words = [str(word) for pair in options.items() for word in pair]
     plain = [] if task.labels else ["--no-conditional"]
