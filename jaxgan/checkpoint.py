@@ -1,37 +1,45 @@
-"""State ↔ disk. The only user of Orbax."""
+"""State ↔ disk. The only user of Orbax.
+
+A checkpoint is a folder ``state/STEP`` of the run directory:
+
+- ``default/``: the state, as Orbax writes it;
+- ``metrics.jsonl``: the run's reports up to that step;
+- ``checkpoint.json``: the score, and the SHA-256 of every other file.
+
+It is made under another name and renamed when it is whole and on the disk, so a folder that is
+named by a step was complete once: whatever is wrong with it came later.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import hashlib
 import json
 import logging
-import operator
-import os
 import shutil
+import stat
 import sys
 import warnings
-from collections.abc import Iterator
-from dataclasses import asdict, fields
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
-from orbax.checkpoint import checkpoint_managers as policies
 
-from jaxgan import __version__, progress
-from jaxgan.config import ImageSpec, TrainConfig
+from jaxgan import progress
 from jaxgan.errors import OutputError, UserError, first_line
-from jaxgan.files import lock, write_whole
+from jaxgan.files import Lock, sweep, sync_folder, write_whole
 from jaxgan.gan import State
 
 _FOLDER = "state"  # in the run directory, a folder a step
-_SEALS = "checksums"  # a file a step
-_CONFIG = "config.json"
-_SCORE = "score"  # Orbax's name of a checkpoint's score
+_ITEM = "default"  # what Orbax itself calls a checkpoint's only item
+_METRICS = "metrics.jsonl"
+_SEAL = "checkpoint.json"
+_NEW, _OLD = ".new", ".old"  # names of what is being written or removed
 
 
 def _ignore_orphans(unraisable: Any) -> None:
@@ -58,8 +66,15 @@ class Saved(NamedTuple):
     score: float | None
 
 
+class Restored(NamedTuple):
+    """What a run goes on from: a state, and the bytes of metrics.jsonl as they were then."""
+
+    state: State
+    metrics: bytes
+
+
 class Store:
-    """The checkpoints of one run directory, for one process at a time.
+    """The checkpoints of one run directory, for one process at a time; a thread writes them.
 
     Of all that are saved, the newest few are kept, and the one with the lowest score.
     Use as a context: leaving it waits for the disk.
@@ -72,120 +87,104 @@ class Store:
             run_dir: The run directory.
             keep: How many of the newest checkpoints are kept.
         """
-        self._run_dir = run_dir
-        self._lock = lock(run_dir)
-        score = operator.itemgetter(_SCORE)
-        best = policies.BestN(
-            get_metric_fn=score,
-            reverse=True,
-            n=1,
-            keep_checkpoints_without_metrics=False,
-        )
-        options = ocp.CheckpointManagerOptions(
-            create=True,
-            cleanup_tmp_directories=True,
-            best_fn=score,  # else Orbax writes no score to the disk
-            best_mode="min",
-            preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(keep), best]),
-        )
-        self._manager = ocp.CheckpointManager((run_dir / _FOLDER).absolute(), options=options)
-        self._unsealed: int | None = None
+        self._run_dir, self._keep = run_dir, keep
+        self._lock = Lock(run_dir)
+        if self._lock.left_by:
+            progress.say(f"{run_dir}: the lock that {self._lock.left_by} left is taken over")
+        _sweep(run_dir)
+        self._thread = ThreadPoolExecutor(1)
+        self._writing: Future[None] | None = None
 
     def __enter__(self) -> Store:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        try:
-            self.settle()
-        finally:
-            with self._writing():
-                self._manager.close()
-            self._lock.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with self._lock, self._thread:
+            if kind is None:  # else that fault is what should be told
+                self.settle()
 
-    def save(self, state: State, score: float | None = None) -> None:
+    def save(self, state: State, metrics: bytes, score: float | None = None) -> None:
         """Write a state under its step, in the background. A step already there is left alone.
 
         Args:
             state: The state.
+            metrics: Content of metrics.jsonl up to its step.
             score: What says how good its images are, lower is better; None if nobody looked.
 
         Raises:
-            OutputError: This checkpoint, or the one before it, cannot be written.
+            OutputError: The checkpoint before this one could not be written.
         """
         self.settle()
         step = int(state.step)
-        if step not in self._manager.all_steps():
-            _seal_file(self._run_dir, step).unlink(missing_ok=True)
-            with self._writing():
-                self._manager.save(
-                    step,
-                    args=ocp.args.StandardSave(state),
-                    metrics=None if score is None else {_SCORE: score},
-                )
-            self._unsealed = step
+        if not _step_dir(self._run_dir, step).exists():
+            copy = jax.tree.map(np.array, state)  # the next step reuses the state's buffers
+            self._writing = self._thread.submit(self._write, step, copy, metrics, score)
 
     def settle(self, wait: bool = True) -> None:
-        """Write down the last checkpoint's checksums once it is whole on the disk.
+        """Wait for the last checkpoint; ``OutputError`` if it could not be written.
 
         Args:
-            wait: Whether to wait for that; if not, an unfinished one is left for later.
+            wait: Whether to wait; if not, only one that has ended is looked at.
         """
-        if self._unsealed is None or (not wait and self._manager.is_saving_in_progress()):
-            return
-        with self._writing():
-            self._manager.wait_until_finished()
-        self._seal(self._unsealed)
-        self._unsealed = None
-        self._unseal_dropped()
+        if self._writing is not None and (wait or self._writing.done()):
+            writing, self._writing = self._writing, None
+            writing.result()
 
-    def _unseal_dropped(self) -> None:
-        kept = {entry.step for entry in saved(self._run_dir)}
-        for seal in (self._run_dir / _SEALS).glob("*.json"):
-            if seal.stem.isdigit() and int(seal.stem) not in kept:
-                seal.unlink()
-
-    def _seal(self, step: int) -> None:
-        content = json.dumps(_checksums(_step_dir(self._run_dir, step)), indent=2)
-        write_whole(_seal_file(self._run_dir, step), content.encode())
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
+    def _write(self, step: int, state: State, metrics: bytes, score: float | None) -> None:
+        new = self._run_dir / _FOLDER / _NEW
         try:
-            yield
+            _write_orbax(new / _ITEM, state)
+            write_whole(new / _METRICS, metrics)
+            _seal(new, score)
+            new.rename(_step_dir(self._run_dir, step))
+            sync_folder(new.parent)
+            self._drop()
         except Exception as error:
-            self._unsealed = None
+            shutil.rmtree(new, ignore_errors=True)
             raise OutputError(
                 f"cannot write a checkpoint in {self._run_dir}: {first_line(error)}"
             ) from error
 
-    def restore_newest(self, like: State) -> State:
-        """Return the newest readable state; ``like``, which gives names and shapes, if none is.
+    def _drop(self) -> None:
+        """Remove all but the newest and the best."""
+        entries = saved(self._run_dir)
+        best = min((one for one in entries if one.score is not None), key=_score, default=None)
+        for entry in entries[: -self._keep]:
+            if entry != best:
+                old = self._run_dir / _FOLDER / _OLD  # so that a kill leaves no half of it
+                _step_dir(self._run_dir, entry.step).rename(old)
+                shutil.rmtree(old)
 
-        Damaged checkpoints are named in a warning. Those newer than the one returned are moved to
+    def restore_newest(self, like: State) -> Restored | None:
+        """Return the newest sound checkpoint; None where none was ever written.
+
+        Damaged ones are named in a warning, and those newer than the one returned are moved to
         ``damaged/`` in the run directory, since the run will write their steps again.
 
+        Args:
+            like: Gives the names, shapes and dtypes of the state.
+
         Raises:
-            UserError: There are checkpoints, but none can be read.
+            UserError: There are checkpoints, but none is sound.
         """
         damaged: list[int] = []
-        for step in sorted(self._manager.all_steps(), reverse=True):
+        for step in [entry.step for entry in reversed(saved(self._run_dir))]:
+            folder = _step_dir(self._run_dir, step)
             try:
-                _verify(self._run_dir, step)
-                state = self._manager.restore(step, args=ocp.args.StandardRestore(like))
+                tree, metrics = _read(folder), (folder / _METRICS).read_bytes()
+                state = as_state(tree, like)
             except Exception as error:  # noqa: BLE001 Orbax raises many kinds for damaged files
-                _warn_damaged(self._run_dir, step, error)
+                _warn_damaged(folder, error)
                 damaged.append(step)
                 continue
             self._set_aside(damaged)
-            if not _seal_file(self._run_dir, step).exists():
-                self._seal(step)
-            return state
+            return Restored(state, metrics)
         if damaged:
             raise UserError(
                 f"none of the {len(damaged)} checkpoints in {self._run_dir} can be read; "
                 "give another --run-dir, or remove this one to start again"
             )
-        return like
+        return None
 
     def _set_aside(self, steps: list[int]) -> None:
         for step in steps:
@@ -194,8 +193,6 @@ class Store:
                 shutil.rmtree(aside)
             aside.parent.mkdir(exist_ok=True)
             _step_dir(self._run_dir, step).rename(aside)
-            _seal_file(self._run_dir, step).unlink(missing_ok=True)
-        self._manager.reload()
 
 
 def saved(run_dir: Path) -> list[Saved]:
@@ -210,10 +207,10 @@ def load(run_dir: Path, step: int | None = None) -> tuple[int, dict[str, Any]]:
 
     Args:
         run_dir: A run directory.
-        step: Which checkpoint; the newest readable one if None.
+        step: Which checkpoint; the newest sound one if None.
 
     Raises:
-        UserError: There is none, not that one, or none that can be read.
+        UserError: There is none, not that one, or none that is sound.
     """
     steps = [entry.step for entry in saved(run_dir)]
     if not steps:
@@ -225,101 +222,147 @@ def load(run_dir: Path, step: int | None = None) -> tuple[int, dict[str, Any]]:
             f"--step: {run_dir} has checkpoints {', '.join(map(str, steps))}, got {step}"
         )
     for candidate in reversed(steps) if step is None else [step]:
+        folder = _step_dir(run_dir, candidate)
         try:
-            _verify(run_dir, candidate)
-            with ocp.StandardCheckpointer() as reader:
-                tree = reader.restore(_step_dir(run_dir, candidate).absolute() / "default")
-            return candidate, jax.tree.map(np.asarray, tree)
+            return candidate, _read(folder)
         except Exception as error:  # noqa: BLE001 Orbax raises many kinds for damaged files
-            _warn_damaged(run_dir, candidate, error)
+            _warn_damaged(folder, error)
     which = "no readable checkpoint" if step is None else f"checkpoint {step} cannot be read"
     raise UserError(f"{which} in {run_dir}, which has steps {', '.join(map(str, steps))}")
 
 
-def write_config(run_dir: Path, config: TrainConfig, spec: ImageSpec, count: int) -> None:
-    """Write a run's settings, image spec and number of images to its config.json."""
-    images = {**asdict(spec), "count": count}
-    content = {"version": __version__, "settings": asdict(config), "images": images}
-    write_whole(run_dir / _CONFIG, json.dumps(content, indent=2).encode() + b"\n")
+def fault(run_dir: Path, step: int) -> str | None:
+    """Return in words what is wrong with a checkpoint's files; None if nothing is."""
+    try:
+        _verify(_step_dir(run_dir, step))
+    except (OSError, ValueError) as error:
+        return first_line(error)
+    return None
 
 
-def read_config(run_dir: Path) -> tuple[TrainConfig, ImageSpec] | None:
-    """Return a run's settings and image spec; None where there is no config.json.
+def as_state(tree: dict[str, Any], like: State) -> State:
+    """Return what ``load`` gave as a state; ``ValueError`` where it is none of such a network."""
+    found, expected = named_leaves(tree), named_leaves(like)
+    if found.keys() != expected.keys():
+        odd = min(found.keys() ^ expected.keys())
+        raise ValueError(f"{odd} is {'unknown' if odd in found else 'missing'}")
+    for name, leaf in expected.items():
+        if (found[name].shape, found[name].dtype) != (leaf.shape, leaf.dtype):
+            raise ValueError(
+                f"{name}: expected {leaf.dtype}{list(leaf.shape)}, "
+                f"got {found[name].dtype}{list(found[name].shape)}"
+            )
+    return jax.tree.unflatten(
+        jax.tree.structure(like), [jnp.array(found[name]) for name in expected]
+    )
 
-    Raises:
-        UserError: It cannot be understood.
+
+def named_leaves(tree: Any) -> dict[str, Any]:
+    """Return the leaves of a state, or of what ``load`` returns, by names such as ``step``."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
+
+
+def fingerprint(tree: Any) -> str:
+    """Return the SHA-256 of all leaves with their names, dtypes and shapes, 64 hex digits.
+
+    Two states have the same one if, and only if, all their bits are the same.
     """
-    content = _read_config(run_dir)
-    return content and content[:2]
-
-
-def read_count(run_dir: Path) -> int | None:
-    """Return the number of images that a run trains on; None where there is no config.json."""
-    content = _read_config(run_dir)
-    return content and content[2]
-
-
-def _read_config(run_dir: Path) -> tuple[TrainConfig, ImageSpec, int] | None:
-    path = run_dir / _CONFIG
-    if not path.exists():
-        return None
-    try:
-        content = json.loads(path.read_text())
-        images = content["images"]
-        spec = ImageSpec(tuple(images["shape"]), images["classes"])
-        if missing := {field.name for field in fields(TrainConfig)} - set(content["settings"]):
-            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
-        return TrainConfig(**content["settings"]), spec, images["count"]
-    except (ValueError, TypeError, KeyError, UserError) as error:
-        raise UserError(f"{path} is damaged or of another version: {first_line(error)}") from error
-
-
-def _describe(path: Path) -> Saved:
-    files = list(_files(path))
-    date = datetime.datetime.fromtimestamp(path.stat().st_mtime)
-    return Saved(int(path.name), date, sum(map(os.path.getsize, files)), _read_score(path))
-
-
-def _read_score(path: Path) -> float | None:
-    try:
-        return float(json.loads((path / "metrics" / "metrics").read_text())[_SCORE])
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
+    total = hashlib.sha256()
+    for name, leaf in sorted(named_leaves(tree).items()):
+        array = np.ascontiguousarray(leaf)
+        total.update(f"{name} {array.dtype.str} {np.shape(leaf)}\n".encode())
+        total.update(array.tobytes())
+    return total.hexdigest()
 
 
 def _step_dir(run_dir: Path, step: int) -> Path:
     return run_dir / _FOLDER / str(step)
 
 
-def _seal_file(run_dir: Path, step: int) -> Path:
-    return run_dir / _SEALS / f"{step}.json"
+def _sweep(run_dir: Path) -> None:
+    """Remove what a killed process left half written."""
+    for name in (_NEW, _OLD):
+        shutil.rmtree(run_dir / _FOLDER / name, ignore_errors=True)
+    for folder in (run_dir, run_dir / "samples"):
+        sweep(folder)
+
+
+def _write_orbax(path: Path, state: State) -> None:
+    with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as writer:
+        writer.save(path.absolute(), state)
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    """Return a checkpoint's arrays; one of many exceptions where it is not as it was written."""
+    _verify(folder)
+    with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as reader:
+        tree = reader.restore((folder / _ITEM).absolute())
+    return jax.tree.map(np.asarray, tree)
+
+
+def _seal(folder: Path, score: float | None) -> None:
+    """Write a checkpoint's last file, which tells all the others from damaged ones."""
+    content = {"score": score, "sha256": _checksums(folder)}
+    write_whole(folder / _SEAL, json.dumps({**content, "seal": _own(content)}, indent=2).encode())
+
+
+def _own(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _verify(folder: Path) -> None:
+    """Raise ``ValueError`` or ``OSError`` where a checkpoint's files are not those written."""
+    try:
+        content = json.loads(_bytes(folder / _SEAL))
+        seal = content.pop("seal")
+        expected = content["sha256"].items()
+    except FileNotFoundError as error:
+        raise ValueError(f"{_SEAL} is missing") from error
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{_SEAL} is changed") from error
+    if seal != _own(content):
+        raise ValueError(f"{_SEAL} is changed")
+    found = _checksums(folder)
+    for name, sum_ in expected:
+        if found.get(name) != sum_:
+            raise ValueError(f"{name} is {'changed' if name in found else 'missing'}")
+
+
+def _bytes(path: Path) -> bytes:
+    """Return a file's content; ``ValueError`` for a pipe or device, which might never end."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError(f"{path.name} is no ordinary file")
+    return path.read_bytes()
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file of a checkpoint but the last, by its path there."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in _files(folder)
+        if path.name != _SEAL
+    }
 
 
 def _files(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.is_file())
 
 
-def _checksums(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of each file in a folder, by its path there."""
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in _files(folder)
-    }
+def _describe(path: Path) -> Saved:
+    date = datetime.datetime.fromtimestamp(path.stat().st_mtime)
+    size = sum(file.stat().st_size for file in _files(path))
+    try:
+        score = json.loads(_bytes(path / _SEAL))["score"]
+        score = None if score is None else float(score)
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        score = None  # restoring names the fault
+    return Saved(int(path.name), date, size, score)
 
 
-def _verify(run_dir: Path, step: int) -> None:
-    """Raise ``ValueError`` where a checkpoint's files are not those that were written.
-
-    One that was killed between the checkpoint and its checksums has none; Orbax then judges.
-    """
-    seal = _seal_file(run_dir, step)
-    if not seal.exists():
-        return
-    expected, found = json.loads(seal.read_text()), _checksums(_step_dir(run_dir, step))
-    for name in sorted(expected):
-        if found.get(name) != expected[name]:
-            raise ValueError(f"{name} is {'changed' if name in found else 'missing'}")
+def _score(entry: Saved) -> float:
+    return entry.score
 
 
-def _warn_damaged(run_dir: Path, step: int, error: Exception) -> None:
-    progress.warn(f"checkpoint {_step_dir(run_dir, step)} is damaged: {first_line(error)}")
+def _warn_damaged(folder: Path, error: Exception) -> None:
+    progress.warn(f"checkpoint {folder} is damaged: {first_line(error)}")

@@ -11,8 +11,9 @@ from jaxgan.errors import UserError
 
 # Settings that do not change what a run computes, but for rounding; a resumed run may change them.
 MAY_CHANGE = (
-    "epochs", "minutes", "data_dir", "run_dir", "checkpoint_every", "keep_checkpoints",
-    "report_every", "evaluate_every", "saved_model", "convolution", "compilation_cache",
+    "epochs", "minutes", "data_dir", "run_dir", "fork", "checkpoint_every", "checkpoint_minutes",
+    "keep_checkpoints", "report_every", "evaluate_every", "saved_model", "convolution",
+    "compilation_cache",
 )  # fmt: skip
 
 
@@ -68,6 +69,10 @@ class TrainConfig:
 
     run_dir: str = "checkpoints/mnist"
     """Folder of this run: settings, metrics, samples, checkpoints and the final graph."""
+
+    fork: str | None = None
+    """Folder of a new run that starts from the newest state in --run-dir, which stays as it is; its
+    other settings may differ. The same command, or --run-dir with this folder, continues it."""
 
     seed: int = 0
     """Seed of initial weights, latents and data order (0 to 4294967295)."""
@@ -130,6 +135,9 @@ class TrainConfig:
     checkpoint_every: int = 10
     """Epochs between checkpoints; the last step is always saved."""
 
+    checkpoint_minutes: float = 5.0
+    """Minutes after which a checkpoint is due, too, if epochs are long."""
+
     keep_checkpoints: int = 3
     """Checkpoints to keep: so many of the newest, and beside them the best by FID (by KL for
     stacked_mnist)."""
@@ -151,10 +159,11 @@ class TrainConfig:
             _require(self, name, value is None or value >= 1, "at least 1")
         clock = self.minutes is None or 0 < self.minutes < math.inf
         _require(self, "minutes", clock, "a number above 0")
+        _require(self, "checkpoint_minutes", self.checkpoint_minutes > 0, "a number above 0")
         _require(self, "evaluate_every", self.evaluate_every >= 0, "at least 0")
         fits = self.latent_size <= MOST_LATENT
         _require(self, "latent_size", fits, f"at most {MOST_LATENT}")
-        for name in ("data_dir", "run_dir"):
+        for name in ("data_dir", "run_dir", "fork"):
             _require(self, name, getattr(self, name) != "", "the name of a folder")
         _require(self, "seed", 0 <= self.seed < 2**32, "a whole number from 0 to 4294967295")
         for name in ("learning_rate", "learning_rate_images", "anneal_images", "ema_half_life"):
@@ -176,8 +185,12 @@ def option(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def differences(old: TrainConfig, new: TrainConfig) -> list[tuple[str, object, object]]:
-    """Return (setting, old, new) for each setting that differs and may not change in a run."""
+def changes(old: TrainConfig, new: TrainConfig) -> list[tuple[str, object, object]]:
+    """Return (setting, old, new) for each setting that differs."""
     before, after = dataclasses.asdict(old), dataclasses.asdict(new)
-    fixed = (name for name in before if name not in MAY_CHANGE)
-    return [(name, before[name], after[name]) for name in fixed if before[name] != after[name]]
+    return [(name, before[name], after[name]) for name in before if before[name] != after[name]]
+
+
+def differences(old: TrainConfig, new: TrainConfig) -> list[tuple[str, object, object]]:
+    """Return those of the ``changes`` that may not be in a run."""
+    return [change for change in changes(old, new) if change[0] not in MAY_CHANGE]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
-from jaxgan import __version__, checkpoint, convert, progress, report, scores, tflite
+from jaxgan import __version__, checkpoint, convert, progress, report, scores, settings, tflite
 from jaxgan.config import BATCH_SIZES, ImageSpec, Quantization, TrainConfig
 from jaxgan.errors import ModelError, OutputError, UserError
 from jaxgan.files import write_whole
@@ -43,11 +43,11 @@ def from_run(run_dir: Path, step: int | None = None) -> Source:
     Raises:
         UserError: The directory holds no run, or no such readable checkpoint.
     """
-    known = checkpoint.read_config(run_dir)
+    known = settings.read(run_dir)
     if known is None:
         raise UserError(f"{run_dir} holds no run (no config.json); train one with: python train.py")
     step, state = checkpoint.load(run_dir, step)
-    return Source(*known, state["average"], step)
+    return Source(known.config, known.spec, state["average"], step)
 
 
 class _Made(NamedTuple):

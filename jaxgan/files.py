@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
+import socket
 import sys
 import tempfile
 from pathlib import Path
-from typing import BinaryIO
 
 from jaxgan.errors import OutputError, UserError
+
+_BESIDE = ".jaxgan."  # how names of files begin that are not whole yet
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -25,7 +28,7 @@ def write_whole(path: Path, content: bytes) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, beside = tempfile.mkstemp(prefix=".jaxgan.", dir=path.parent)
+        descriptor, beside = tempfile.mkstemp(prefix=_BESIDE, dir=path.parent)
         try:
             with open(descriptor, "wb") as file:
                 file.write(content)
@@ -65,26 +68,70 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def lock(folder: Path) -> BinaryIO:
-    """Take a folder, made if it is missing, for this process until the result is closed.
+class Lock:
+    """A folder taken for this process, until it is closed or the process ends, however it ends.
 
-    Raises:
-        UserError: Another process has it.
-        OutputError: It cannot be made.
+    Use as a context: leaving it gives the folder free.
+
+    Attributes:
+        left_by: Pid and host of a process that had the folder and was killed; None if none was.
     """
+
+    def __init__(self, folder: Path) -> None:
+        """Take a folder, made if it is missing.
+
+        Raises:
+            UserError: Another process has it.
+            OutputError: It cannot be made.
+        """
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = os.fdopen(os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666), "r+")
+        except OSError as error:
+            raise OutputError(
+                f"cannot write {folder}: {error.strerror}; choose another --run-dir"
+            ) from error
+        owner = " ".join(self._file.read(200).split())
+        try:
+            # Of the kernel: gone with its process, so a file left behind locks nobody out.
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._file.close()
+            who = f" ({owner})" if owner else ""
+            raise UserError(
+                f"another process{who} trains in {folder}; give another --run-dir"
+            ) from error
+        self.left_by = owner or None
+        self._note(f"pid {os.getpid()} on {socket.gethostname()}\n")
+
+    def _note(self, owner: str) -> None:
+        with contextlib.suppress(OSError):  # a full disk: the lock holds all the same
+            self._file.seek(0)
+            self._file.truncate()
+            self._file.write(owner)
+            self._file.flush()
+
+    def __enter__(self) -> Lock:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._note("")
+        self._file.close()
+
+
+def sweep(folder: Path) -> None:
+    """Remove what ``write_whole`` left half written in a folder when its process was killed."""
+    for path in folder.glob(f"{_BESIDE}*"):
+        path.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Return when the names in a folder are on the disk, as fsync sees to a file's content."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("wb")
-    except OSError as error:
-        raise OutputError(
-            f"cannot write {folder}: {error.strerror}; choose another --run-dir"
-        ) from error
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        file.close()
-        raise UserError(f"another process trains in {folder}; give another --run-dir") from error
-    return file
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _read_umask() -> int:

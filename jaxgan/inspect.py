@@ -25,53 +25,52 @@ class InspectConfig:
 
 def main(config: InspectConfig) -> None:
     """Show what the options ask for. Needs neither the dataset nor TensorFlow."""
-    import jax  # after parsing: --help and Ctrl-C answer at once
-    import numpy as np
+    import numpy as np  # after parsing: --help and Ctrl-C answer at once
 
-    from jaxgan import checkpoint, models
+    from jaxgan import checkpoint, models, settings
 
     if not config.run_dir.is_dir():
         raise UserError(f"{config.run_dir} is no run directory; train one with: python train.py")
     step, state = checkpoint.load(config.run_dir, config.step)
     entries = checkpoint.saved(config.run_dir)
     progress.table(
-        ("checkpoint step", "date", "MB", "FID then"),
+        ("checkpoint step", "date", "MB", "FID then", "files"),
         [
             (
                 entry.step,
                 f"{entry.date:%Y-%m-%d %H:%M:%S}",
                 f"{entry.size / 1e6:.1f}",
                 "-" if entry.score is None else f"{entry.score:.3f}",
+                checkpoint.fault(config.run_dir, entry.step) or "sound",
             )
             for entry in entries
         ],
     )
     progress.say(f"\narrays at step {step}")
-    leaves = jax.tree_util.tree_leaves_with_path(state)
     progress.table(
         ("name", "shape", "dtype", "elements", "norm"),
         [
             (
-                jax.tree_util.keystr(path, simple=True, separator="/"),
+                name,
                 "x".join(map(str, leaf.shape)) or "scalar",
                 leaf.dtype,
                 leaf.size,
                 f"{np.linalg.norm(leaf.astype(np.float64)):.4g}",
             )
-            for path, leaf in leaves
+            for name, leaf in checkpoint.named_leaves(state).items()
         ],
     )
+    progress.say(f"SHA-256 of all of them: {checkpoint.fingerprint(state)}")
     progress.say("\nparameters")
     counts = {name: models.count(tree) for name, tree in state["params"].items()}
     progress.table(("player", "count"), [*counts.items(), ("both", sum(counts.values()))])
-    known = checkpoint.read_config(config.run_dir)
-    if known:
+    if run := settings.read(config.run_dir):
         progress.say("\nsettings")
-        settings, spec = known
         shown = {
-            **asdict(settings),
-            "image shape": "x".join(map(str, spec.shape)),
-            "classes": spec.classes,
+            **asdict(run.config),
+            "image shape": "x".join(map(str, run.spec.shape)),
+            "classes": run.spec.classes,
+            "forked from": run.origin,
         }
         progress.table(("setting", "value"), [(name, str(value)) for name, value in shown.items()])
 

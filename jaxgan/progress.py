@@ -12,11 +12,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import NoReturn
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from jaxgan.errors import OutputError
 from jaxgan.files import write_whole
 
 _out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
@@ -36,6 +38,13 @@ def warn(text: str) -> None:
 def fail(text: str) -> None:
     """Print an error to stderr; the work ends."""
     _err.print(f"error: {text}", style="bold red")
+
+
+def leave(code: int) -> NoReturn:
+    """End the process at once, with the terminal as it was before a bar was shown on it."""
+    if _out.is_terminal:
+        os.write(1, b"\x1b[?25h\n")  # the cursor, which the bar hides
+    os._exit(code)
 
 
 def table(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
@@ -81,59 +90,84 @@ def quiet_stderr(show: bool = True) -> Iterator[None]:
 class Log:
     """The run's metrics.jsonl: one JSON object a line.
 
-    Opening it for a run that continues at a step drops the lines after that step, and a torn last
-    line, so that no report is doubled or missing.
-
     Attributes:
         seconds: The training clock.
         judged: Step of the newest evaluation; -1 if there is none.
     """
 
-    def __init__(self, path: Path, step: int) -> None:
-        kept = [line for line in read_log(path) if line["step"] <= step]
-        self.seconds = kept[-1]["seconds"] if kept else 0.0
-        self.judged = max((line["step"] for line in kept if _is_look(line)), default=-1)
-        self._path = path
-        self._start(kept)
+    def __init__(self, path: Path, kept: bytes) -> None:
+        """Open the log of a run that goes on from a checkpoint.
 
-    def _start(self, lines: list[dict[str, float]]) -> None:
-        write_whole(self._path, "".join(json.dumps(line) + "\n" for line in lines).encode())
+        Args:
+            path: metrics.jsonl. What it has beyond the checkpoint will be reported again, so it is
+                dropped; what it should have and has not is put back.
+            kept: Its content when the checkpoint was made.
+        """
+        self._path = path
+        self._compare(path.read_bytes() if path.is_file() else b"", kept)
+        self._lines = _parsed(path, kept.decode(errors="replace"))
+        self.seconds = self._lines[-1]["seconds"] if self._lines else 0.0
+        self.judged = max((line["step"] for line in self._lines if is_look(line)), default=-1)
+        self._start()
+
+    def _compare(self, found: bytes, kept: bytes) -> None:
+        if not found.startswith(kept):
+            warn(f"{self._path} is damaged or missing: put back as the checkpoint has it")
+        elif found[len(kept) :].rpartition(b"\n")[2]:
+            warn(f"{self._path}: a torn last line was removed")
+
+    def _start(self) -> None:
+        write_whole(self._path, self.content())
         self._file = self._path.open("a")
 
-    def forget(self, due: Callable[[int], bool]) -> None:
-        """Drop the lines of steps that are not due: ends of a run that now goes on."""
-        lines = read_log(self._path)
-        kept = [line for line in lines if due(line["step"])]
-        if len(kept) < len(lines):
+    def content(self) -> bytes:
+        """Return what the file holds."""
+        return "".join(json.dumps(line) + "\n" for line in self._lines).encode()
+
+    def forget(self, due: Callable[[Mapping[str, float]], bool]) -> None:
+        """Drop the lines that are not due: those of ends of a run that now goes on."""
+        kept = [line for line in self._lines if due(line)]
+        if len(kept) < len(self._lines):
             self._file.close()
-            self._start(kept)
+            self._lines = kept
+            self._start()
 
     def write(self, line: Mapping[str, float]) -> None:
         """Append a report and hand it to the system at once."""
-        if _is_look(line):
+        if is_look(line):
             self.judged = int(line["step"])
-        self._file.write(json.dumps(dict(line)) + "\n")
-        self._file.flush()
+        self._lines.append(dict(line))
+        try:
+            self._file.write(json.dumps(self._lines[-1]) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise OutputError(f"cannot write {self._path}: {error.strerror}") from error
 
     def __enter__(self) -> Log:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # what could not be written was told, and is tried again
+            self._file.close()
 
 
-def _is_look(line: Mapping[str, float]) -> bool:
+def is_look(line: Mapping[str, float]) -> bool:
+    """Return whether a report is a judge's, not a step's."""
     return "discriminator_loss" not in line
 
 
 def read_log(path: Path) -> list[dict[str, float]]:
     """Return the reports of a metrics.jsonl; [] where there is none. Torn lines are left out."""
+    return _parsed(path, path.read_text(errors="replace") if path.exists() else "")
+
+
+def _parsed(path: Path, text: str) -> list[dict[str, float]]:
     reports = []
-    for line in path.read_text(errors="replace").splitlines() if path.exists() else []:
+    for line in text.splitlines():
         try:
             report = json.loads(line)
             reports.append({**report, "step": int(report["step"]), "seconds": report["seconds"]})
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             warn(f"{path}: a torn line was left out: {line[:40]!r}")
     return reports
 
@@ -241,8 +275,8 @@ def plot(path: Path, reports: list[dict[str, float]]) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    steps = [report for report in reports if not _is_look(report)]
-    looks = [report for report in reports if _is_look(report)]
+    steps = [report for report in reports if not is_look(report)]
+    looks = [report for report in reports if is_look(report)]
     panels = 2 + bool(looks)
     figure, axes = pyplot.subplots(panels, 1, figsize=(8, 3 * panels))
     _lines(axes[0], steps, "step", ("discriminator_loss", "generator_loss"), "loss (nats)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
 import os
@@ -37,6 +38,22 @@ def keep_memory(step: int) -> None:
         advice.append((_ARENA_MAX, 1))
     for parameter, value in advice:
         mallopt(parameter, value)
+
+
+def free_memory() -> int | None:
+    """Return the bytes that training may still take on a CPU; None where nobody tells, or a GPU."""
+    if jax.default_backend() != "cpu":
+        return None
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable")) << 10
+    except (OSError, StopIteration):
+        return None
+    group = Path("/sys/fs/cgroup")  # a container's own, where it has one
+    with contextlib.suppress(OSError, ValueError):  # "max" is no number
+        limit, used = ((group / f"memory.{name}").read_text() for name in ("max", "current"))
+        free = min(free, int(limit) - int(used))
+    return free
 
 
 def keep_compilations() -> None:

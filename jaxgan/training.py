@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,10 +23,11 @@ from jaxgan import (
     models,
     progress,
     runtime,
+    settings,
 )  # fmt: skip
-from jaxgan.config import MOST_STEPS, ImageSpec, TrainConfig, differences, option
+from jaxgan.config import MOST_STEPS, ImageSpec, TrainConfig, changes, option
 from jaxgan.errors import TrainingError, UserError
-from jaxgan.gan import Batch, Metrics, State, make_gan, steps_per_call
+from jaxgan.gan import GAN, Batch, Metrics, State, make_gan, steps_per_call
 from jaxgan.judge import Judge, collapse
 from jaxgan.samples import Samples, write_real
 
@@ -43,14 +45,15 @@ def train(config: TrainConfig) -> int:
 
     Raises:
         UserError: The settings do not fit the dataset or the run directory; nothing was written.
-        TrainingError: A loss is not finite.
+        TrainingError: A loss is not finite, or memory ran out.
     """
+    config, origin = _forked(config)
     run_dir = Path(config.run_dir)
-    _refuse_other_run(run_dir, config)
+    known = settings.refuse_other_run(run_dir, config)
     progress.say(f"reading {config.dataset} from {config.data_dir}")
     dataset = data.load(config.dataset, config.data_dir, first=config.train_images)
     count = len(dataset.image)
-    _refuse_other_data(run_dir, count)
+    settings.refuse_other_data(run_dir, known, count)
     if config.batch_size > count:
         raise UserError(
             f"--batch-size: expected at most the {count:,} images, got {config.batch_size}"
@@ -61,52 +64,142 @@ def train(config: TrainConfig) -> int:
         runtime.keep_compilations()
     form = convolution.choose_form(config.convolution)  # starts JAX, so memory comes first
     gan = make_gan(config, spec, form)
-    steps_per_epoch = count // config.batch_size
-    last = MOST_STEPS if config.minutes else config.epochs * steps_per_epoch
+    _refuse_too_large(config, spec, gan)
     judge = Judge(config, dataset, spec, gan)
-
-    # Outermost, so that a signal during the last save does not end it.
-    with (
-        _interruptible() as interrupted,
-        checkpoint.Store(run_dir, config.keep_checkpoints) as store,
-        Samples(run_dir, config, spec, gan) as samples,
-    ):
-        state = store.restore_newest(gan.init())
-        checkpoint.write_config(run_dir, config, spec, count)
-        step = first = int(state.step)
-        _introduce(config, spec, form, count, state, last)
-        if step == 0:
-            write_real(run_dir, spec, dataset)
+    with _interruptible() as interrupted, _enough_memory(config):
+        start = _start(gan, config, origin)
+        run = settings.Run(config, spec, count, origin.name if origin else known and known.origin)
         with (
-            progress.Log(run_dir / "metrics.jsonl", step) as log,
-            progress.Display(step, last, steps_per_epoch, config.minutes) as display,
+            checkpoint.Store(run_dir, config.keep_checkpoints) as store,
+            Samples(run_dir, config, spec, gan) as samples,
         ):
-            watch = _Watch(config, steps_per_epoch, step, log, display)
-            while step < last and not watch.is_late() and not interrupted:
-                batches = _batches(config, dataset, step, steps_per_epoch)
-                state, metrics = gan.steps(state, batches)
-                step += len(batches.label)
-                # One call late, so that the device already works on the next.
-                watch.see(metrics, step)
-                if step % steps_per_epoch == 0:
-                    watch.settle()
-                    epoch = step // steps_per_epoch
-                    samples.draw(state, epoch)
-                    store.settle(wait=False)
-                    saves = epoch % config.checkpoint_every == 0 and step < last
-                    if saves or (judge.is_due(epoch) and step < last):
-                        watch.tell(judge.look(state), step)
-                    if saves:
-                        samples.settle()  # a checkpoint has all that was before it
-                        store.save(_sound(state), judge.score(state))
-                    watch.restart()
-            watch.finish()
-            if not interrupted and log.judged != step:
-                watch.tell(judge.look(state), step)
-        if step > first:
-            store.save(_sound(state), judge.score(state))
+            restored = store.restore_newest(start) or checkpoint.Restored(start, b"")
+            settings.write(run_dir, run)
+            if not (run_dir / "samples" / "real.png").exists():
+                write_real(run_dir, spec, dataset)
+            if known:
+                _tell_changes(known.config, config)
+            _introduce(run, form, restored.state)
+            state = _loop(run, gan, dataset, restored, store, samples, judge, interrupted)
     code = int(interrupted[0]) if interrupted else 0
     return _finish(config, spec, state, judge, code)
+
+
+def _loop(
+    run: settings.Run,
+    gan: GAN,
+    dataset: data.Dataset,
+    restored: checkpoint.Restored,
+    store: checkpoint.Store,
+    samples: Samples,
+    judge: Judge,
+    interrupted: list[int],
+) -> State:
+    """Train from a restored state until a run's end, or until interrupted; return the last one."""
+    config, run_dir = run.config, Path(run.config.run_dir)
+    steps_per_epoch = run.count // config.batch_size
+    last = MOST_STEPS if config.minutes else config.epochs * steps_per_epoch
+    state, metrics_before = restored
+    step = first = int(state.step)
+    _tell_place(run, step, last)
+    with (
+        progress.Log(run_dir / "metrics.jsonl", metrics_before) as log,
+        progress.Display(step, last, steps_per_epoch, config.minutes) as display,
+    ):
+        watch = _Watch(config, steps_per_epoch, step, log, display)
+        saving = _Saving(store, samples, log, judge, config.checkpoint_minutes)
+        while step < last and not watch.is_late() and not interrupted:
+            batches = _batches(config, dataset, step, steps_per_epoch)
+            state, metrics = gan.steps(state, batches)
+            step += len(batches.label)
+            watch.see(metrics, step)  # one call late, so that the device already works on the next
+            ended = step % steps_per_epoch == 0
+            if not ended and not saving.is_late():
+                continue
+            watch.settle()
+            store.settle(wait=False)
+            epoch = step // steps_per_epoch
+            if ended:
+                samples.draw(state, epoch)
+            if step < last:
+                saves = ended and epoch % config.checkpoint_every == 0
+                if saves or (ended and judge.is_due(epoch)):
+                    watch.tell(judge.look(state), step)
+                if saves or saving.is_late():
+                    saving.save(state)
+            watch.restart()
+        watch.finish()
+        if not interrupted and log.judged != step:
+            watch.tell(judge.look(state), step)
+        if step > first:
+            saving.save(state)
+    return state
+
+
+class _Origin(NamedTuple):
+    """Where a forked run starts: a state as ``checkpoint.load`` gives it, and its run's batch."""
+
+    name: str
+    tree: dict[str, Any]
+    batch_size: int
+
+
+def _forked(config: TrainConfig) -> tuple[TrainConfig, _Origin | None]:
+    """Return the settings of the run itself, and where it starts if --fork starts it now."""
+    if config.fork is None:
+        return config, None
+    source, config = (
+        Path(config.run_dir), dataclasses.replace(config, run_dir=config.fork, fork=None)
+    )  # fmt: skip
+    if checkpoint.saved(Path(config.run_dir)):
+        return config, None
+    known = settings.read(source)
+    if known is None:
+        raise UserError(f"--run-dir {source} holds no run (no config.json) to --fork")
+    step, tree = checkpoint.load(source)
+    return config, _Origin(f"{source} step {step}", tree, known.config.batch_size)
+
+
+def _start(gan: GAN, config: TrainConfig, origin: _Origin | None) -> State:
+    """Return a new run's first state: an initial one, or another run's."""
+    state = gan.init()
+    if origin is None:
+        return state
+    try:
+        state = checkpoint.as_state(origin.tree, state)
+    except ValueError as error:
+        raise UserError(
+            f"--fork: {origin.name} is of another network ({error}); --width, --latent-size, "
+            "--conditional and the shape of the dataset's images have to stay"
+        ) from error
+    # The images seen stay, as all schedules go by them.
+    step = int(state.step) * origin.batch_size // config.batch_size
+    return state._replace(step=jnp.int32(step))
+
+
+class _Saving:
+    """Saves states when they are due, with all that was before them."""
+
+    def __init__(
+        self,
+        store: checkpoint.Store,
+        samples: Samples,
+        log: progress.Log,
+        judge: Judge,
+        minutes: float,
+    ) -> None:
+        self._store, self._samples, self._log, self._judge = store, samples, log, judge
+        self._seconds, self._saved = 60 * minutes, time.monotonic()
+
+    def is_late(self) -> bool:
+        """Return whether the last checkpoint is longer ago than ``config.checkpoint_minutes``."""
+        return time.monotonic() - self._saved >= self._seconds
+
+    def save(self, state: State) -> None:
+        """Save a state; its reports and samples are on the disk before it is."""
+        self._samples.settle()
+        self._store.save(_sound(state), self._log.content(), self._judge.score(state))
+        self._saved = time.monotonic()
 
 
 def _batches(config: TrainConfig, dataset: data.Dataset, step: int, steps_per_epoch: int) -> Batch:
@@ -149,7 +242,7 @@ class _Watch:
         """Take the metrics of a call that ends at a step, not yet there; look at the last one's."""
         self.settle()
         if self._latest is None and self._pending is None:
-            self._log.forget(self._is_due)  # the run goes on past an end that was no such step
+            self._log.forget(self._is_due_line)  # the run goes on past what was its end
         self._pending = metrics, step
 
     def settle(self) -> None:
@@ -175,6 +268,13 @@ class _Watch:
 
     def _is_due(self, step: int) -> bool:
         return step % self._config.report_every == 0 or step % self._steps_per_epoch == 0
+
+    def _is_due_line(self, line: Mapping[str, float]) -> bool:
+        epoch, rest = divmod(int(line["step"]), self._steps_per_epoch)
+        every = (self._config.checkpoint_every, self._config.evaluate_every)
+        if progress.is_look(line):
+            return rest == 0 and any(one and epoch % one == 0 for one in every)
+        return self._is_due(int(line["step"]))
 
     def _refuse_infinite(self, values: dict[str, float], step: int) -> None:
         if not all(map(math.isfinite, values.values())):
@@ -233,71 +333,82 @@ class _Watch:
 def _interruptible() -> Iterator[list[int]]:
     """Turn the first Ctrl-C or SIGTERM into an entry of the list (the exit code to leave with).
 
-    The second one acts as ever, so an impatient person can leave at once.
+    The second one leaves at once, for an impatient person. Nothing is lost by that but what was
+    about to be saved, since files are written whole or not at all.
     """
     codes: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def note(number: int, _frame: object) -> None:
+        if codes:
+            progress.leave(128 + number)
         codes.append(128 + number)
-        restore()
         progress.warn("saving, then leaving; once more leaves at once")
 
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    for number in before:
-        signal.signal(number, note)
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, note) for number in numbers]
     try:
         yield codes
     finally:
-        restore()
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
-def _refuse_other_run(run_dir: Path, config: TrainConfig) -> None:
-    if not checkpoint.saved(run_dir):
-        return  # nothing was learnt there, so nothing can be mixed up
-    known = checkpoint.read_config(run_dir)
-    if known is None:
+@contextlib.contextmanager
+def _enough_memory(config: TrainConfig) -> Iterator[None]:
+    """Say in a sentence that memory ran out."""
+    try:
+        yield
+    except (MemoryError, jax.errors.JaxRuntimeError) as error:
+        if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+            raise TrainingError(
+                f"out of memory with --batch-size {config.batch_size} and --width {config.width}; "
+                "give smaller ones, with a new --run-dir; checkpoints are kept"
+            ) from error
+        raise
+
+
+def _refuse_too_large(config: TrainConfig, spec: ImageSpec, gan: GAN) -> None:
+    """Raise ``UserError`` where the system would end the program for want of memory."""
+    have = runtime.free_memory()
+    if have is None:
+        return
+    leaves = jax.tree.leaves(jax.eval_shape(gan.init))
+    weights = sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
+    # The state, the next one, and what is on its way to the disk.
+    need = 3 * weights + models.step_bytes(spec, config.width, config.batch_size)
+    if need > have:
         raise UserError(
-            f"{run_dir} has checkpoints but no config.json to tell their settings; "
-            "give another --run-dir, or put the file back"
-        )
-    changed = differences(known[0], config)
-    if changed:
-        lines = [f"  {option(name)}: {old} there, {new} here" for name, old, new in changed]
-        raise UserError(
-            f"{run_dir} holds a run with other settings; give another --run-dir, or the same "
-            "settings to continue it:\n" + "\n".join(lines)
+            f"--batch-size {config.batch_size} and --width {config.width} take about "
+            f"{need / 1e9:.1f} GB of memory, {have / 1e9:.1f} GB are free; give smaller ones"
         )
 
 
-def _refuse_other_data(run_dir: Path, count: int) -> None:
-    known = checkpoint.read_count(run_dir) if checkpoint.saved(run_dir) else count
-    if known != count:
-        raise UserError(
-            f"{run_dir} was trained on {known:,} images, this dataset has {count:,}; "
-            "give another --run-dir, or the --data-dir of before"
-        )
-
-
-def _introduce(
-    config: TrainConfig, spec: ImageSpec, form: str, count: int, state: State, last: int
-) -> None:
+def _introduce(run: settings.Run, form: str, state: State) -> None:
+    spec = run.spec
     sizes = ", ".join(
         f"{name} {models.count(params):,}" for name, params in state.params._asdict().items()
     )
     kind = f"{spec.classes} classes" if spec.classes else "no classes"
     shape = "x".join(map(str, spec.shape))
-    progress.say(f"{config.dataset}: {count:,} images of {shape}, {kind}")
+    progress.say(f"{run.config.dataset}: {run.count:,} images of {shape}, {kind}")
     progress.say(f"parameters: {sizes}")
     progress.say(f"device: {jax.devices()[0]}, convolutions: {form}")
-    if state.step >= last:
-        progress.say(f"{config.run_dir} is at step {int(state.step)} already: nothing to train")
-    elif state.step:
+
+
+def _tell_changes(old: TrainConfig, new: TrainConfig) -> None:
+    for name, before, after in changes(old, new):
+        if name != "run_dir":  # the folder may have been moved, or be named otherwise
+            progress.say(f"{option(name)} is {after} now, it was {before}")
+
+
+def _tell_place(run: settings.Run, step: int, last: int) -> None:
+    config = run.config
+    if step >= last:
+        progress.say(f"{config.run_dir} is at step {step} already: nothing to train")
+    elif step:
         end = f"to {config.minutes:g} minutes" if config.minutes else f"of {last}"
-        progress.say(f"continuing {config.run_dir} from step {int(state.step)} {end}")
+        source = f", forked from {run.origin}" if run.origin else ""
+        progress.say(f"continuing {config.run_dir} from step {step} {end}{source}")
 
 
 def _sound(state: State) -> State:

@@ -12,7 +12,7 @@ EDGES = {"data", "checkpoint", "images", "progress", "tflite", "files", "npy", "
 MEASURES = {"metrics"}  # of images; a package with a file a metric
 SHELLS = {
     "training", "samples", "judge", "export", "convert", "scores", "report", "drawing", "generate",
-    "evaluate", "inspect", "cli",
+    "evaluate", "inspect", "cli", "settings",
 }  # fmt: skip
 FOUNDATION = {"config", "errors"}
 ONLY_USER = {

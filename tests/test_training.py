@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,8 +18,9 @@ import pytest
 from conftest import FIXTURE, ROOT, SMALL, refused, run, train
 from PIL import Image
 
-from jaxgan import checkpoint, progress, training
+from jaxgan import checkpoint, progress, settings, training
 from jaxgan.config import ImageSpec, TrainConfig
+from jaxgan.files import Lock
 from jaxgan.gan import make_gan
 
 EPOCH = 20  # steps: 1,000 digits in batches of 50
@@ -37,7 +39,7 @@ def same_state(one, other, at=None) -> bool:
 def test_a_run_leaves_the_files_that_were_promised(run_dir):
     names = {path.relative_to(run_dir).as_posix() for path in run_dir.iterdir()}
     assert names == {
-        "config.json", "metrics.jsonl", "samples", "state", "checksums", "loss.png",
+        "config.json", "metrics.jsonl", "samples", "state", "loss.png",
         "generator.json", "generator.tflite", ".lock",
     }  # fmt: skip
     samples = sorted(path.name for path in (run_dir / "samples").iterdir())
@@ -68,7 +70,8 @@ def test_metrics_hold_what_they_should(run_dir):
 
 
 def test_config_holds_settings_and_images(run_dir):
-    config, spec = checkpoint.read_config(run_dir)
+    config, spec, count, origin = settings.read(run_dir)
+    assert count == 1000 and origin is None
     assert config.width == 8 and config.epochs == 2
     assert spec.shape == (28, 28, 1) and spec.classes == 10
 
@@ -160,7 +163,7 @@ def test_parameter_counts_are_printed(data_dir, tmp_path):
 
 def test_without_labels(plain_model):
     run_dir = plain_model.parent
-    assert checkpoint.read_config(run_dir)[1].classes == 0
+    assert settings.read(run_dir).spec.classes == 0
     with Image.open(run_dir / "samples" / "epoch_001.png") as image:
         assert image.size == (280, 280)
 
@@ -170,8 +173,12 @@ def test_other_settings_are_refused_with_the_difference(data_dir, run_dir):
     done = train("--data-dir", data_dir, "--run-dir", run_dir, "--seed", "5", "--beta1", "0.9")
     assert done.returncode == 2
     assert "other settings" in done.stderr and "Traceback" not in done.stderr
-    assert "--seed: 0 there, 5 here" in done.stderr
-    assert f"--beta1: {TrainConfig.beta1} there, 0.9 here" in done.stderr
+    rows = [line.split() for line in done.stderr.splitlines()[1:]]
+    assert rows == [
+        ["setting", "there", "here"], ["--seed", "0", "5"],
+        ["--beta1", str(TrainConfig.beta1), "0.9"],
+    ]  # fmt: skip
+    assert "--fork" in done.stderr
     assert "--epochs" not in done.stderr
     assert sorted(path.stat().st_mtime_ns for path in run_dir.rglob("*")) == before
 
@@ -186,12 +193,12 @@ def test_a_loss_that_is_not_finite_stops_the_run(data_dir, run_dir, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(run_dir, folder)
     # Continue from a state whose discriminator is broken: its next loss is not a number.
-    gan = make_gan(*checkpoint.read_config(folder))
+    gan = make_gan(*settings.read(folder)[:2])
     with checkpoint.Store(folder, keep=3) as store:
-        state = store.restore_newest(gan.init())
+        state, metrics = store.restore_newest(gan.init())
         broken = jax.tree.map(lambda leaf: leaf * np.nan, state.params.discriminator)
         params = state.params._replace(discriminator=broken)
-        store.save(state._replace(params=params, step=state.step + 3))
+        store.save(state._replace(params=params, step=state.step + 3), metrics)
     done = train("--data-dir", data_dir, "--run-dir", folder, "--epochs", "4")
     refused(done, 1, "not finite between step 43 and 44", "--learning-rate")
     # Nothing newer was saved, and the last good checkpoint is still there.
@@ -255,7 +262,7 @@ def test_a_torn_line_in_the_metrics_is_left_out(data_dir, run_dir, tmp_path):
         file.write('5\n{"step": 41, "epo')
     done = train("--data-dir", data_dir, "--run-dir", folder, "--epochs", "3")
     assert done.returncode == 0, done.stderr
-    assert "torn line" in done.stderr
+    assert "torn last line was removed" in done.stderr
     assert [line["step"] for line in reports(folder)][-3:] == [49, 56, 60]
 
 
@@ -345,7 +352,7 @@ def test_a_signal_during_the_last_save_does_not_end_it(data_dir, tmp_path):
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     while running.poll() is None:
-        if list(folder.glob("state/*tmp*")):
+        if list(folder.glob("state/.new")):
             running.terminate()
             break
         time.sleep(0.001)
@@ -370,11 +377,20 @@ def test_a_full_disk_ends_a_run_with_a_sentence(data_dir, run_dir, tmp_path):
 
 
 def test_two_trainers_do_not_share_a_run(data_dir, run_dir):
-    from jaxgan.files import lock
-
-    with lock(run_dir):
+    with Lock(run_dir):
         done = train("--data-dir", data_dir, "--run-dir", run_dir, "--epochs", "3")
-    refused(done, 2, "another process trains in", "--run-dir")
+    owner = f"pid {os.getpid()} on {socket.gethostname()}"
+    refused(done, 2, "another process", owner, "trains in", "--run-dir")
+    assert (run_dir / ".lock").read_text() == ""
+
+
+def test_a_lock_that_a_killed_process_left_is_taken_over(data_dir, run_dir, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(run_dir, folder)
+    (folder / ".lock").write_text("pid 1 on elsewhere\n")
+    done = train("--data-dir", data_dir, "--run-dir", folder, "--epochs", "2")
+    assert done.returncode == 0, done.stderr
+    assert "the lock that pid 1 on elsewhere left is taken over" in done.stdout
 
 
 def test_checkpoints_without_a_config_are_refused(data_dir, run_dir, tmp_path):
@@ -390,17 +406,7 @@ def test_settings_may_change_until_there_is_a_checkpoint(data_dir, run_dir, tmp_
     shutil.copy(run_dir / "config.json", folder)
     done = train("--data-dir", data_dir, "--run-dir", folder, "--epochs", "1", "--seed", "3")
     assert done.returncode == 0, done.stderr
-    assert checkpoint.read_config(folder)[0].seed == 3
-
-
-def test_a_checkpoint_that_was_never_sealed_is_judged_by_reading_it(data_dir, run_dir, tmp_path):
-    folder = tmp_path / "run"
-    shutil.copytree(run_dir, folder)
-    (folder / "checksums" / "40.json").unlink()
-    done = train("--data-dir", data_dir, "--run-dir", folder, "--epochs", "3")
-    assert done.returncode == 0, done.stderr
-    assert "from step 40 of 60" in done.stdout
-    assert (folder / "checksums" / "40.json").exists()
+    assert settings.read(folder).config.seed == 3
 
 
 def test_the_log_names_the_convolutions_that_run(data_dir, tmp_path):
@@ -419,7 +425,7 @@ def test_calls_of_several_steps_report_and_save_at_the_same_steps(
     data_dir, run_dir, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(training, "steps_per_call", lambda: 8)
-    known = checkpoint.read_config(run_dir)[0]
+    known = settings.read(run_dir).config
     config = dataclasses.replace(known, epochs=2, run_dir=str(tmp_path), compilation_cache=False)
     assert training.train(config) == 0
     reports = [progress.read_log(folder / "metrics.jsonl") for folder in (tmp_path, run_dir)]
@@ -481,13 +487,13 @@ def test_the_newest_checkpoints_are_kept_and_the_best(tmp_path):
     scores = [None, 5.0, 2.0, 3.0, None, 4.0]
     with checkpoint.Store(tmp_path, keep=2) as store:
         for step, score in enumerate(scores, 1):
-            store.save(state._replace(step=jnp.int32(step)), score)
+            store.save(state._replace(step=jnp.int32(step)), b"", score)
     kept = [3, 5, 6]  # the best has 2.0
     assert [entry.step for entry in checkpoint.saved(tmp_path)] == kept
-    assert sorted(int(path.stem) for path in (tmp_path / "checksums").iterdir()) == kept
+    assert sorted(int(path.name) for path in (tmp_path / "state").iterdir()) == kept
     with checkpoint.Store(tmp_path, keep=2) as store:  # the scores are read from the disk
         for step in (7, 8, 9):
-            store.save(state._replace(step=jnp.int32(step)), 9.0)
+            store.save(state._replace(step=jnp.int32(step)), b"", 9.0)
     saved = {entry.step: entry.score for entry in checkpoint.saved(tmp_path)}
     assert saved == {3: 2.0, 8: 9.0, 9: 9.0}
 

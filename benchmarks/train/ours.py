@@ -37,10 +37,10 @@ def train(task: Task) -> Iterator[Mark]:
 
 
 def _batch_size(run_dir: Path) -> int:
-    from jaxgan import checkpoint
+    from jaxgan import settings
 
-    known = checkpoint.read_config(run_dir)
-    return known[0].batch_size if known else 0
+    known = settings.read(run_dir)
+    return known.config.batch_size if known else 0
 
 
 def _epoch_seconds(task: Task) -> float:
