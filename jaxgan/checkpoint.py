@@ -13,9 +13,11 @@ named by a step was complete once: whatever is wrong with it came later.
 from __future__ import annotations
 
 import datetime
+import errno
 import hashlib
 import json
 import logging
+import os
 import shutil
 import stat
 import sys
@@ -141,9 +143,9 @@ class Store:
             self._drop()
         except Exception as error:
             shutil.rmtree(new, ignore_errors=True)
-            raise OutputError(
-                f"cannot write a checkpoint in {self._run_dir}: {first_line(error)}"
-            ) from error
+            full = os.strerror(errno.ENOSPC)  # Orbax and TensorStore wrap it in a paragraph
+            reason = full if full in str(error) else first_line(error)
+            raise OutputError(f"cannot write a checkpoint in {self._run_dir}: {reason}") from error
 
     def _drop(self) -> None:
         """Remove all but the newest and the best."""
@@ -314,18 +316,19 @@ def _own(content: Mapping[str, Any]) -> str:
 def _verify(folder: Path) -> None:
     """Raise ``ValueError`` or ``OSError`` where a checkpoint's files are not those written."""
     try:
-        content = json.loads(_bytes(folder / _SEAL))
-        seal = content.pop("seal")
-        expected = content["sha256"].items()
+        text = _bytes(folder / _SEAL)
     except FileNotFoundError as error:
         raise ValueError(f"{_SEAL} is missing") from error
+    try:
+        content = json.loads(text)
+        seal, expected = content.pop("seal"), content["sha256"].items()
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError(f"{_SEAL} is changed") from error
     if seal != _own(content):
         raise ValueError(f"{_SEAL} is changed")
     found = _checksums(folder)
-    for name, sum_ in expected:
-        if found.get(name) != sum_:
+    for name, expected_sum in expected:
+        if found.get(name) != expected_sum:
             raise ValueError(f"{name} is {'changed' if name in found else 'missing'}")
 
 

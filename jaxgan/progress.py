@@ -105,10 +105,10 @@ class Log:
         """
         self._path = path
         self._compare(path.read_bytes() if path.is_file() else b"", kept)
-        self._lines = _parsed(path, kept.decode(errors="replace"))
-        self.seconds = self._lines[-1]["seconds"] if self._lines else 0.0
-        self.judged = max((line["step"] for line in self._lines if is_look(line)), default=-1)
-        self._start()
+        lines = _parsed(path, kept.decode(errors="replace"))
+        self.seconds = lines[-1]["seconds"] if lines else 0.0
+        self.judged = max((line["step"] for line in lines if is_look(line)), default=-1)
+        self._start(lines)
 
     def _compare(self, found: bytes, kept: bytes) -> None:
         if not found.startswith(kept):
@@ -116,29 +116,29 @@ class Log:
         elif found[len(kept) :].rpartition(b"\n")[2]:
             warn(f"{self._path}: a torn last line was removed")
 
-    def _start(self) -> None:
+    def _start(self, lines: Iterable[Mapping[str, float]]) -> None:
+        self._lines = [json.dumps(line) + "\n" for line in lines]
         write_whole(self._path, self.content())
         self._file = self._path.open("a")
 
     def content(self) -> bytes:
         """Return what the file holds."""
-        return "".join(json.dumps(line) + "\n" for line in self._lines).encode()
+        return "".join(self._lines).encode()
 
     def forget(self, due: Callable[[Mapping[str, float]], bool]) -> None:
         """Drop the lines that are not due: those of ends of a run that now goes on."""
-        kept = [line for line in self._lines if due(line)]
+        kept = [line for line in map(json.loads, self._lines) if due(line)]
         if len(kept) < len(self._lines):
             self._file.close()
-            self._lines = kept
-            self._start()
+            self._start(kept)
 
     def write(self, line: Mapping[str, float]) -> None:
         """Append a report and hand it to the system at once."""
         if is_look(line):
             self.judged = int(line["step"])
-        self._lines.append(dict(line))
+        self._lines.append(json.dumps(dict(line)) + "\n")
         try:
-            self._file.write(json.dumps(self._lines[-1]) + "\n")
+            self._file.write(self._lines[-1])
             self._file.flush()
         except OSError as error:
             raise OutputError(f"cannot write {self._path}: {error.strerror}") from error

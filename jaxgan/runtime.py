@@ -40,6 +40,17 @@ def keep_memory(step: int) -> None:
         mallopt(parameter, value)
 
 
+def give_back() -> None:
+    """Give the system what was freed, where glibc manages memory.
+
+    After ``keep_memory`` nothing else does, so that the large arrays of an evaluation, each time
+    put where there is room, would leave ever more pieces between those of the training.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
 def free_memory() -> int | None:
     """Return the bytes that training may still take on a CPU; None where nobody tells, or a GPU."""
     if jax.default_backend() != "cpu":

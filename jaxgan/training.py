@@ -125,6 +125,7 @@ def _loop(
                 saves = ended and epoch % config.checkpoint_every == 0
                 if saves or (ended and judge.is_due(epoch)):
                     watch.tell(judge.look(state), step)
+                    runtime.give_back()
                 if saves or saving.is_late():
                     saving.save(state)
             watch.restart()
