@@ -1,6 +1,7 @@
 # make demo   set up everything, train five epochs, draw digits.png with C++ (EPOCHS=30: longer)
 # make test   set up everything, run every test, Python and C++
 # make test-tflite  test the C++ program with classic TensorFlow Lite, in a Debian of its own (root)
+# make soak   kill, damage and starve real training at length: half an hour, docs/reliability.md
 # make setup  only the set-up: .venv, C++ prerequisites, oneDNN for training on a CPU
 # make native only oneDNN for training, tried again
 # make cpp    only the C++ program: tflite_cpp/build/release/jaxgan-generate
@@ -16,7 +17,7 @@ TIMES := .demo-times
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-tflite setup native cpp dist clean
+.PHONY: help demo test test-tflite soak setup native cpp dist clean
 
 help:
 	@sed -n 's/^# make /make /p' Makefile
@@ -54,6 +55,9 @@ test: .venv/.installed jaxgan/native/build/.tried tflite_cpp/build/.test-prerequ
 test-tflite: .venv/.installed tflite_cpp/build/.test-prerequisites
 	cd tflite_cpp && cmake --preset release -DJAXGAN_TESTS=ON && cmake --build --preset release
 	scripts/test_tflite.sh
+
+soak: .venv/.installed jaxgan/native/build/.tried
+	python tests/soak.py
 
 setup: .venv/.installed jaxgan/native/build/.tried tflite_cpp/build/.prerequisites
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Sees to what C++ here is built from: scripts/prerequisites.sh program|tests|native|tflite|dist
 #   program  a compiler, the headers of libpng and CLI11: the C++ program
-#   tests    doctest and pkg-config besides: its tests, and those of the library
+#   tests    doctest, pkg-config and faketime besides: tests in C++, of the library, of clocks
 #   native   a compiler, the headers of oneDNN: fast training on a CPU
 #   tflite   debootstrap: the tests with classic TensorFlow Lite
 #   dist     what unpacks Debian's sources, and runs programs of ARM and Windows: make dist
@@ -11,7 +11,7 @@ purpose=$1 commands='' files=''
 case $purpose in
   program) headers='png.h CLI/CLI.hpp' need='the C++ program' ;;
   tests) headers='png.h CLI/CLI.hpp doctest/doctest.h' need="the C++ program's tests"
-    commands=pkg-config ;;
+    commands='pkg-config faketime' ;;
   native) headers='dnnl.hpp' need='fast training' ;;
   tflite) headers='' commands=debootstrap need='the tests with TensorFlow Lite' ;;
   dist) headers='' need='building for other machines'
@@ -47,7 +47,7 @@ if [ "$purpose" = dist ] && ! command -v apt-get >/dev/null; then
   exit 1
 elif command -v apt-get >/dev/null; then
   install="apt-get install -y $(packages 'g++ libpng-dev libcli11-dev' \
-    'doctest-dev pkg-config' libdnnl-dev)"
+    'doctest-dev pkg-config faketime' libdnnl-dev)"
   if [ "$(id -u)" = 0 ]; then root=''; else root='sudo -n '; fi
   if [ -z "$root" ] || sudo -n true 2>/dev/null; then
     echo "installing for $need: $root$install"
@@ -57,11 +57,11 @@ elif command -v apt-get >/dev/null; then
   install="sudo apt-get update && sudo $install"
 elif command -v dnf >/dev/null; then
   install="sudo dnf install $(packages 'gcc-c++ libpng-devel cli11-devel' \
-    'doctest-devel pkgconf-pkg-config' onednn-devel)"
+    'doctest-devel pkgconf-pkg-config libfaketime' onednn-devel)"
 elif command -v pacman >/dev/null; then
-  install="sudo pacman -S $(packages 'gcc libpng cli11' 'doctest pkgconf' onednn)"
+  install="sudo pacman -S $(packages 'gcc libpng cli11' 'doctest pkgconf libfaketime' onednn)"
 elif command -v brew >/dev/null; then
-  install="brew install $(packages 'gcc libpng cli11' 'doctest pkgconf' onednn)"
+  install="brew install $(packages 'gcc libpng cli11' 'doctest pkgconf libfaketime' onednn)"
 else
   install="install a C++17 compiler and what is named above with this system's package manager"
 fi
