@@ -50,7 +50,7 @@ test: .venv/.installed jaxgan/native/build/.tried tflite_cpp/build/.test-prerequ
 	cd tflite_cpp && cmake --preset release -DJAXGAN_TESTS=ON && cmake --build --preset release
 	cd tflite_cpp && cmake --preset sanitize && cmake --build --preset sanitize
 	cd tflite_cpp && ctest --preset release && ctest --preset sanitize
-	python -m pytest
+	python -m pytest --numprocesses 2 --dist worksteal
 
 test-tflite: .venv/.installed tflite_cpp/build/.test-prerequisites
 	cd tflite_cpp && cmake --preset release -DJAXGAN_TESTS=ON && cmake --build --preset release

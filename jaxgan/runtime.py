@@ -74,9 +74,22 @@ def keep_compilations() -> None:
     """
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
-    jax.config.update("jax_compilation_cache_dir", str(_cache_folder()))
+    folder = _cache_folder()
+    _drop_torn(folder)
+    jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_compilation_cache_max_size", _CACHE)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+def _drop_torn(folder: Path) -> None:
+    """Remove what a process was writing when it was killed, which JAX would not replace.
+
+    JAX writes an entry's file first and then the time of its last use, under another name.
+    """
+    with contextlib.suppress(OSError):
+        for entry in folder.glob("*-cache"):
+            if not entry.with_name(entry.name.removesuffix("-cache") + "-atime").exists():
+                entry.unlink()
 
 
 def _cache_folder() -> Path:

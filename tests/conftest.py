@@ -21,7 +21,8 @@ SMALL = (
 )  # fmt: skip
 
 
-# What one process of the tests has compiled, the next one need not.
+# What one process of the tests has compiled, the next one need not. Each worker has its own folder,
+# since JAX writes no entry as a whole.
 _CACHE = tempfile.TemporaryDirectory(prefix="jaxgan-tests-")
 os.environ["JAX_COMPILATION_CACHE_DIR"] = _CACHE.name
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
