@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "runtime.h"
+#include "verify.h"
 
 namespace jaxgan {
 namespace {
@@ -289,6 +290,7 @@ Generator::Generator(std::vector<char> content, const std::string& name,
   }
   announced<ModelError>(name, [&] {
     const auto start = std::chrono::steady_clock::now();
+    verify(content, name);
     parts_ = std::make_unique<Parts>(std::move(content), name, options);
     parts_->read_signatures();
     parts_->read_classes();
