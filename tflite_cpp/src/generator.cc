@@ -23,6 +23,7 @@ constexpr char kSignature[] = "generate_", kBetween[] = "between_1", kMetadata[]
 // Bounds on what a model may ask for, far above any real one, so that no product overflows.
 constexpr int kMostBatch = 4096, kMostSide = 4096, kMostLatent = 65536, kMostThreads = 1024,
               kMostClasses = 65536;
+constexpr std::size_t kMostNames = 200;  // letters of a message
 constexpr std::size_t kMostBytes = 0x7FFFFFFF;  // a flatbuffer's offsets reach no further
 
 // The number that a text is, or -1.
@@ -149,6 +150,7 @@ void Generator::Parts::read_signatures() {
     sizes[size] = i;
   }
   if (sizes.empty()) {
+    if (names.size() > kMostNames) names = names.substr(0, kMostNames) + "...";
     throw ModelError(name + " is not a generator: expected a signature such as generate_1, got " +
                      (names.empty() ? "none" : names));
   }

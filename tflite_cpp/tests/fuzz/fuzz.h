@@ -12,7 +12,7 @@ namespace jaxgan::fuzz {
 using Bytes = std::vector<std::uint8_t>;
 
 // Each returns the exit code that jaxgan-generate would end with; 1 is never right.
-int try_model(const Bytes& content);
+int try_tflite(const Bytes& content);
 int try_npy(const Bytes& content);
 int try_png(const Bytes& content);
 

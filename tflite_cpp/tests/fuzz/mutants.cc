@@ -118,7 +118,7 @@ class Trial {
   }
 
   int attempt(const Bytes& content) const {
-    return kind_ == "tflite" ? try_model(content)
+    return kind_ == "tflite" ? try_tflite(content)
            : kind_ == "npy"  ? try_npy(content)
                              : try_png(content);
   }

@@ -8,7 +8,7 @@
 namespace jaxgan::fuzz {
 
 // --info, then five images by signatures of several sizes, then some between classes.
-int try_model(const Bytes& content) {
+int try_tflite(const Bytes& content) {
   return exit_code([&] {
     const QuietStderr quiet(true);
     Generator generator({content.begin(), content.end()}, "mutant");
