@@ -17,7 +17,7 @@ import pytest
 from conftest import BUILDS, refused, run
 from PIL import Image
 
-from jaxgan import cli, generate, tflite
+from jaxgan import cli, generate, tflite, verify
 from jaxgan.errors import ModelError
 
 
@@ -668,14 +668,23 @@ def test_a_file_that_shrinks_while_it_is_read(sanitized, tmp_path):
     assert codes <= {0, 3}
 
 
-def test_mutants_never_trace_back_in_python(model):
-    for mutant in mutants(model.read_bytes(), 200):
+def test_python_verifies_as_cpp_does(sanitized, tmp_path):
+    programs, counts = sanitized.parent / "tests" / "fuzz", {"sound": 0, "refused": 0}
+    run(programs / "mutants", "--count", "1500", "--write", tmp_path, *SOUND.parent.iterdir())
+    for path in tmp_path.glob("*/*"):
+        counts[path.parent.name] += 1
+        if path.parent.name == "refused":
+            with pytest.raises(ModelError, match="not a TensorFlow Lite model of convert_tflite"):
+                tflite.Generator.read(path)
+            continue
+        verify.verify(path.read_bytes())
         try:
-            generator = tflite.Generator(mutant)
+            generator = tflite.Generator.read(path)
             label = np.zeros(3, np.int32) if generator.classes else None
             generator.draw(np.zeros((3, generator.latent_size), np.float32), label)
         except ModelError as error:
             assert str(error)
+    assert min(counts.values()) > 100 and sum(counts.values()) == 1500
 
 
 def library_of(program, tmp_path):

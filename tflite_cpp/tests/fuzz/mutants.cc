@@ -4,7 +4,7 @@
 // another; where it dies, the mutant is kept in FOLDER and a new worker goes on behind it. Prints how
 // many ended with which exit code, and ends with 1 if any crashed, took more than 10 s, lost memory,
 // or ended with a code that the program's documentation does not name. With --write, they are only
-// written.
+// written; of models, to FOLDER/sound those that pass the check of verify.h, others to FOLDER/refused.
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "mutate.h"
+#include "verify.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/lsan_interface.h>
@@ -79,7 +80,9 @@ class Trial {
     progress_->next = options_.from;
     const std::size_t end = options_.from + options_.count;
     if (!options_.write.empty()) {
-      for (std::size_t i = options_.from; i < end; ++i) keep(i, options_.write);
+      for (std::size_t i = options_.from; i < end; ++i) {
+        keep(i, options_.write / (kind_ != "tflite" || verified(mutant(i)) ? "sound" : "refused"));
+      }
       return 0;
     }
     for (const Bytes& file : files_) {
@@ -105,6 +108,10 @@ class Trial {
     Random random(seed);
     const Bytes& file = files_[index / mutations_.size() % files_.size()];
     return mutations_[index % mutations_.size()].make(file, files_, random);
+  }
+
+  static bool verified(const Bytes& content) {
+    return exit_code([&] { jaxgan::verify({content.begin(), content.end()}, "mutant"); }) == 0;
   }
 
   std::filesystem::path keep(std::size_t index, const std::filesystem::path& folder) const {
