@@ -105,8 +105,8 @@ def test_the_runtimes_log_is_silent_unless_asked_for(sanitized, tmp_path):
         changed_.version = 9  # of the schema, which we leave to the runtime
 
     arguments = (sanitized, "--model", changed(tmp_path / "model", change))
-    refused(run(*arguments), 3, "schema version 9")
-    assert "ERROR: Model provided is schema version 9" in run(*arguments, "--verbose").stderr
+    refused(run(*arguments), 3, "version 9")
+    assert "ERROR: Invalid model version 9" in run(*arguments, "--verbose").stderr
 
 
 def test_a_newer_operation_is_named(sanitized, model, tmp_path):

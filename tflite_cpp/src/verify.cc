@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <functional>
 #include <numeric>
+#include <optional>
+#include <stdexcept>
 
 #include "flatbuffer.h"
 #include "jaxgan/errors.h"
@@ -31,13 +32,10 @@ constexpr float kMostRatio = 65536.0f;  // of scales: some kernels end the progr
 
 enum Type : int { kFloat32 = 0, kFloat16 = 1, kInt32 = 2, kInt64 = 4, kBool = 6, kInt8 = 9 };
 
-// What is wrong with a part of the file.
-struct Misfit {
-  std::string what;
-};
+using Misfit = std::invalid_argument;  // says what is wrong with a part of the file
 
 void expect(bool holds, const char* what) {
-  if (!holds) throw Misfit{what};
+  if (!holds) throw Misfit(what);
 }
 
 struct Tensor {
@@ -302,10 +300,9 @@ void transposed_convolution(const Operation& one) {
   expect_sizes(one.out, {in.sizes[0], in.sizes[1] * down, in.sizes[2] * across, kernel.sizes[0]});
 }
 
-// What the exporter emits: TensorFlow Lite's number and name, inputs, of which one may be left out,
-// the kind of its options, and what it makes.
+// What the exporter emits: the operation's name, inputs, of which one may be left out, the kind of
+// its options, and what it makes.
 struct Rule {
-  int code;
   const char* name;
   std::size_t inputs;
   int optional;  // -1: none
@@ -313,25 +310,29 @@ struct Rule {
   void (*check)(const Operation&);
 };
 
-constexpr Rule kRules[] = {
-    {0, "ADD", 2, -1, 11, arithmetic},
-    {3, "CONV_2D", 3, 2, 1, convolution},
-    {4, "DEPTHWISE_CONV_2D", 3, 2, 2, depthwise_convolution},
-    {6, "DEQUANTIZE", 1, -1, 0, dequantize},
-    {7, "EMBEDDING_LOOKUP", 2, -1, 0, embedding_lookup},
-    {9, "FULLY_CONNECTED", 3, 2, 8, fully_connected},
-    {18, "MUL", 2, -1, 21, arithmetic},
-    {22, "RESHAPE", 2, -1, 0, reshape},
-    {28, "TANH", 1, -1, 0, elementwise},
-    {39, "TRANSPOSE", 2, -1, 0, transpose},
-    {41, "SUB", 2, -1, 28, arithmetic},
-    {53, "CAST", 1, -1, 0, cast},
-    {67, "TRANSPOSE_CONV", 4, 3, 49, transposed_convolution},
-    {71, "EQUAL", 2, -1, 0, equal_to},
-    {98, "LEAKY_RELU", 1, -1, 75, leaky_relu},
-    {114, "QUANTIZE", 1, -1, 0, quantize},
-    {130, "BROADCAST_TO", 2, -1, 0, broadcast_to},
-};
+// No table of them, as the library has no data of its own that could be written.
+std::optional<Rule> rule_for(int code) {
+  switch (code) {
+    case 0: return Rule{"ADD", 2, -1, 11, arithmetic};
+    case 3: return Rule{"CONV_2D", 3, 2, 1, convolution};
+    case 4: return Rule{"DEPTHWISE_CONV_2D", 3, 2, 2, depthwise_convolution};
+    case 6: return Rule{"DEQUANTIZE", 1, -1, 0, dequantize};
+    case 7: return Rule{"EMBEDDING_LOOKUP", 2, -1, 0, embedding_lookup};
+    case 9: return Rule{"FULLY_CONNECTED", 3, 2, 8, fully_connected};
+    case 18: return Rule{"MUL", 2, -1, 21, arithmetic};
+    case 22: return Rule{"RESHAPE", 2, -1, 0, reshape};
+    case 28: return Rule{"TANH", 1, -1, 0, elementwise};
+    case 39: return Rule{"TRANSPOSE", 2, -1, 0, transpose};
+    case 41: return Rule{"SUB", 2, -1, 28, arithmetic};
+    case 53: return Rule{"CAST", 1, -1, 0, cast};
+    case 67: return Rule{"TRANSPOSE_CONV", 4, 3, 49, transposed_convolution};
+    case 71: return Rule{"EQUAL", 2, -1, 0, equal_to};
+    case 98: return Rule{"LEAKY_RELU", 1, -1, 75, leaky_relu};
+    case 114: return Rule{"QUANTIZE", 1, -1, 0, quantize};
+    case 130: return Rule{"BROADCAST_TO", 2, -1, 0, broadcast_to};
+    default: return std::nullopt;
+  }
+}
 
 // --- The file around them.
 
@@ -343,7 +344,7 @@ std::size_t size_of(int type) {
     case kInt64: return 8;
     case kBool:
     case kInt8: return 1;
-    default: throw Misfit{"a tensor of a type that is not used"};
+    default: throw Misfit("a tensor of a type that is not used");
   }
 }
 
@@ -399,7 +400,7 @@ Tensor read_tensor(const Table& table, const std::vector<Vector<char>>& buffers)
 class Graph {
  public:
   Graph(const Table& table, const std::vector<Vector<char>>& buffers,
-        const std::vector<const Rule*>& rules)
+        const std::vector<Rule>& rules)
       : inputs(table.vector<std::int32_t>(1).copy(kMostInputs)),
         outputs(table.vector<std::int32_t>(2).copy(kMostInputs)) {
     table.has_none_from(5);
@@ -413,10 +414,10 @@ class Graph {
       const std::size_t code = operation.number<std::uint32_t>(0, 0);
       expect(code < rules.size(), "an operation without its code");
       try {
-        check(operation, *rules[code]);
+        check(operation, rules[code]);
       } catch (const Misfit& misfit) {
-        throw Misfit{"operation " + std::to_string(number) + ", " + rules[code]->name + ": " +
-                     misfit.what};
+        throw Misfit("operation " + std::to_string(number) + ", " + rules[code].name + ": " +
+                     misfit.what());
       }
       ++number;
     }
@@ -459,16 +460,15 @@ class Graph {
   std::vector<Tensor> tensors_;
 };
 
-const Rule* rule_of(const Table& table) {
+Rule rule_of(const Table& table) {
   table.has_none_from(4);
   // Older files have the operation in the one field, newer ones in the other.
   const int code = std::max<int>(table.number<std::int8_t>(0, 0), table.number<std::int32_t>(3, 0));
-  const auto found = std::find_if(std::begin(kRules), std::end(kRules),
-                                  [&](const Rule& rule) { return rule.code == code; });
-  if (found == std::end(kRules) || table.has(1)) {
-    throw Misfit{"operation " + std::to_string(code) + " is none of a generator"};
+  const std::optional<Rule> rule = rule_for(code);
+  if (!rule || table.has(1)) {
+    throw Misfit("operation " + std::to_string(code) + " is none of a generator");
   }
-  return found;
+  return *rule;
 }
 
 // Weights, metadata and what is empty; no two of them the same bytes.
@@ -518,7 +518,7 @@ void check_model(const std::vector<char>& content) {
   const Table model(buffer, buffer.follow(0));
   model.has_none_from(8);
   const auto buffers = read_buffers(model, content.size());
-  std::vector<const Rule*> rules;
+  std::vector<Rule> rules;
   for (const Table& code : model.tables(1, kMostCodes)) rules.push_back(rule_of(code));
   std::vector<Graph> graphs;
   for (const Table& graph : model.tables(2, kMostGraphs)) graphs.emplace_back(graph, buffers, rules);
@@ -542,7 +542,7 @@ void verify(const std::vector<char>& content, const std::string& name) {
   } catch (const Damaged&) {
     throw ModelError(none + "it is cut off or damaged");
   } catch (const Misfit& misfit) {
-    throw ModelError(none + misfit.what);
+    throw ModelError(none + misfit.what());
   }
 }
 
