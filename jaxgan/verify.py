@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 from jaxgan.errors import ModelError
 
-_GRAPHS, _TENSORS, _BUFFERS, _ENTRIES, _INPUTS, _RANK = 256, 1024, 65536, 256, 8, 6
+_GRAPHS, _TENSORS, _BUFFERS, _ENTRIES, _INPUTS, _RANK = 256, 256, 65536, 256, 8, 6
 _NAME, _WORD = 1024, 64  # letters of a tensor's name, and of those that messages show
 _ELEMENTS, _PATCHES = 2**29, 2**31  # of a tensor; that a convolution gathers
-_KERNEL, _STRIDE = 16, 8
+_SIDE, _KERNEL, _STRIDE, _SCALES = 4096, 16, 8, 65536
 _LEAST_SCALE, _MOST_SCALE, _MOST_RATIO = 1e-20, 1e20, 65536.0
 _LEAST_FACTOR, _MOST_FACTOR = 2.0**-8, 2.0**7
 _FLOAT32, _FLOAT16, _INT32, _INT64, _BOOL, _INT8 = 0, 1, 2, 4, 6, 9
@@ -173,6 +173,7 @@ def _moved(start: _Tensor, to: _Tensor) -> None:
 
 def _broadcast(a: Sequence[int], b: Sequence[int]) -> tuple[int, ...]:
     rank = max(len(a), len(b))
+    _expect(rank <= 4, "too many dimensions")  # for kernels
     pairs = list(zip((1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b, strict=True))
     _fit(all(x == y or 1 in (x, y) for x, y in pairs))
     return tuple(map(max, pairs))
@@ -186,7 +187,6 @@ def _arithmetic(one: _Operation) -> None:
     a, b = one.inputs
     _same_type(one)
     _no_activation(one, 0)
-    _expect(max(len(a.sizes), len(b.sizes)) <= 4, "too many dimensions")
     _sizes(one.out, *_broadcast(a.sizes, b.sizes))
     if a.type == _INT8:
         _expect(max(*a.scales, *b.scales) <= _MOST_RATIO * one.out.scales[0], "scales")
@@ -195,7 +195,7 @@ def _arithmetic(one: _Operation) -> None:
 def _broadcast_to(one: _Operation) -> None:
     start, shape = one.inputs
     _moved(start, one.out)
-    same = len(start.sizes) <= len(one.out.sizes) <= 4 and shape.integers() == one.out.sizes
+    same = len(start.sizes) <= len(one.out.sizes) and shape.integers() == one.out.sizes
     _expect(same, "sizes")
     _sizes(one.out, *_broadcast(start.sizes, one.out.sizes))
 
@@ -219,6 +219,12 @@ def _converted(taken: tuple[int, ...], made: int) -> Callable[[_Operation], None
         _sizes(one.out, *one.inputs[0].sizes)
 
     return check
+
+
+def _quantize(one: _Operation) -> None:
+    _converted((_FLOAT32, _INT8), _INT8)(one)
+    scale = one.inputs[0].scales[0] / one.out.scales[0] if one.inputs[0].type == _INT8 else 1.0
+    _expect(_LEAST_FACTOR <= scale <= _MOST_FACTOR, "scales")
 
 
 def _reshape(one: _Operation) -> None:
@@ -293,7 +299,8 @@ def _no_dilation(one: _Operation, slot: int) -> None:
 
 def _kernel(start: _Tensor, kernel: _Tensor, small: _Tensor) -> None:
     ranks = len(start.sizes), len(kernel.sizes), len(small.sizes)
-    _fit(ranks == (4, 4, 4) and max(kernel.sizes[1:3]) <= _KERNEL)
+    sides = ranks == (4, 4, 4) and max(start.sizes[1:3]) <= _SIDE
+    _fit(sides and max(kernel.sizes[1:3]) <= _KERNEL)
     patch = kernel.sizes[1] * kernel.sizes[2] * max(kernel.sizes[0], kernel.sizes[3])
     _expect(math.prod(small.sizes[:3]) * patch <= _PATCHES, "too large")
 
@@ -358,7 +365,7 @@ _RULES = {
     67: _Rule("TRANSPOSE_CONV", 4, 3, 49, _transposed_convolution),
     71: _Rule("EQUAL", 2, None, 0, _equal),
     98: _Rule("LEAKY_RELU", 1, None, 75, _leaky_relu),
-    114: _Rule("QUANTIZE", 1, None, 0, _converted((_FLOAT32, _INT8), _INT8)),
+    114: _Rule("QUANTIZE", 1, None, 0, _quantize),
     130: _Rule("BROADCAST_TO", 2, None, 0, _broadcast_to),
 }
 
@@ -366,14 +373,14 @@ _RULES = {
 def _read_quantization(table: _Table, type_: int, sizes: tuple[int, ...]) -> tuple:
     table.has_none_from(7)
     _expect(not table.has(4) and not table.has(5), "quantization of another kind")
-    most = max(sizes, default=1)
-    scales, zeros = table.numbers(2, "f", most), table.numbers(3, "q", most)
+    scales, zeros = table.numbers(2, "f", _SCALES), table.numbers(3, "q", _SCALES)
     dimension = table.number(6, "i")
     _expect(len(scales) == len(zeros), "scales")
     if not scales:
         return (), 0, 0
     _expect(type_ in (_INT8, _INT32) and 0 <= dimension < max(len(sizes), 1), "scales")
-    _expect(len(scales) == 1 or len(scales) == sizes[dimension], "scales")
+    of_dimension = dimension < len(sizes) and len(scales) == sizes[dimension]
+    _expect(len(scales) == 1 or of_dimension, "scales")
     _expect(all(_LEAST_SCALE <= scale <= _MOST_SCALE for scale in scales), "scales")
     least, most = (-128, 127) if type_ == _INT8 and len(scales) == 1 else (0, 0)
     _expect(all(least <= zero <= most for zero in zeros), "zeros")

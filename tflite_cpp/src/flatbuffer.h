@@ -1,7 +1,7 @@
 // Reads a flatbuffer within its bounds, whatever it holds: a few lines instead of a dependency.
 //
 // A flatbuffer is little-endian. A table begins with the distance back to its vtable, which holds
-// two sizes and then, for each field (slot), where it lies in the table, 0 where it has its default.
+// two sizes and then, for each field (slot), where that lies in the table, 0 for its default.
 // Vectors, texts and other tables are reached by the distance from where that distance is written.
 #pragma once
 
@@ -71,8 +71,7 @@ class Vector {
 class Table {
  public:
   Table(const Buffer& buffer, std::size_t place) : buffer_(&buffer), place_(place) {
-    const auto vtable =
-        static_cast<std::int64_t>(place) - buffer.number<std::int32_t>(place);
+    const auto vtable = static_cast<std::int64_t>(place) - buffer.number<std::int32_t>(place);
     if (vtable < 0) throw Damaged();
     vtable_ = static_cast<std::size_t>(vtable);
     const std::size_t size = buffer.number<std::uint16_t>(vtable_);

@@ -1,7 +1,6 @@
 #include "verify.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <numeric>
 #include <optional>
@@ -20,12 +19,13 @@ using flatbuffer::Vector;
 using Sizes = std::vector<std::int32_t>;
 
 // Bounds far above any real generator, so that no product overflows and nothing small names much.
-constexpr std::size_t kMostGraphs = 256, kMostTensors = 1024, kMostBuffers = 65536;
+constexpr std::size_t kMostGraphs = 256, kMostTensors = 256, kMostBuffers = 65536;
 constexpr std::size_t kMostCodes = 256, kMostMetadata = 256, kMostInputs = 8, kMostRank = 6;
 constexpr std::size_t kMostName = 1024, kMostWord = 64;      // of a tensor; of what messages show
 constexpr std::size_t kMostElements = std::size_t{1} << 29;  // of a tensor: 2 GiB of floats
 constexpr std::size_t kMostPatches = std::size_t{1} << 31;   // numbers that a convolution gathers
-constexpr std::int32_t kMostKernel = 16, kMostStride = 8;
+constexpr std::int32_t kMostSide = 4096, kMostKernel = 16, kMostStride = 8;
+constexpr std::size_t kMostScales = 65536;
 constexpr float kLeastScale = 1e-20f, kMostScale = 1e20f;
 constexpr float kLeastFactor = 0x1p-8f, kMostFactor = 0x1p7f;
 constexpr float kMostRatio = 65536.0f;  // of scales: some kernels end the program at 2^19
@@ -105,6 +105,7 @@ void expect_same_type(const Operation& one) {
 // Sizes that fit when each is 1 or the same, counted from the last.
 Sizes broadcast(const Sizes& a, const Sizes& b) {
   if (a.size() < b.size()) return broadcast(b, a);
+  expect(a.size() <= 4, "too many dimensions");  // for kernels
   Sizes result = a;
   const std::size_t more = a.size() - b.size();
   for (std::size_t i = 0; i < b.size(); ++i) {
@@ -124,7 +125,6 @@ void arithmetic(const Operation& one) {
   const Tensor& b = *one.in[1];
   expect_same_type(one);
   expect_no_activation(one, 0);
-  expect(a.sizes.size() <= 4 && b.sizes.size() <= 4, "too many dimensions");
   expect_sizes(one.out, broadcast(a.sizes, b.sizes));
   if (a.type != kInt8) return;
   expect(std::max(a.scales[0], b.scales[0]) <= kMostRatio * one.out.scales[0], "scales");
@@ -132,7 +132,7 @@ void arithmetic(const Operation& one) {
 
 void broadcast_to(const Operation& one) {
   expect_moved(*one.in[0], one.out);
-  expect(one.out.sizes.size() <= 4 && equal(integers(*one.in[1]), one.out.sizes) &&
+  expect(equal(integers(*one.in[1]), one.out.sizes) &&
              one.in[0]->sizes.size() <= one.out.sizes.size(),
          "sizes");
   expect_sizes(one.out, broadcast(one.in[0]->sizes, one.out.sizes));
@@ -152,8 +152,11 @@ void leaky_relu(const Operation& one) {
 }
 
 void quantize(const Operation& one) {
-  expect(one.in[0]->holds_values() && one.out.is(kInt8), "types");
-  expect_sizes(one.out, one.in[0]->sizes);
+  const Tensor& in = *one.in[0];
+  expect(in.holds_values() && one.out.is(kInt8), "types");
+  expect_sizes(one.out, in.sizes);
+  const float scale = in.type == kInt8 ? in.scales[0] / one.out.scales[0] : 1.0f;
+  expect(scale >= kLeastFactor && scale <= kMostFactor, "scales");
 }
 
 void dequantize(const Operation& one) {
@@ -253,6 +256,7 @@ void expect_no_dilation(const Operation& one, std::size_t slot) {
 // `small` is the image with a patch around each of its pixels.
 void expect_kernel(const Tensor& in, const Tensor& kernel, const Tensor& small) {
   expect(in.sizes.size() == 4 && kernel.sizes.size() == 4 && small.sizes.size() == 4 &&
+             std::max(in.sizes[1], in.sizes[2]) <= kMostSide &&
              std::max(kernel.sizes[1], kernel.sizes[2]) <= kMostKernel,
          "inputs of sizes that do not fit");
   const auto size = [](std::int32_t one) { return static_cast<std::size_t>(one); };
@@ -359,11 +363,12 @@ void read_quantization(const Table& table, Tensor& tensor) {
   expect(zeros.size() == count, "scales");
   if (count == 0) return;
   expect(tensor.type == kInt8 || tensor.type == kInt32, "scales");
-  expect(dimension >= 0 && static_cast<std::size_t>(dimension) < std::max<std::size_t>(
-                                                                     tensor.sizes.size(), 1),
-         "scales");
-  tensor.dimension = static_cast<std::size_t>(dimension);
-  expect(count == 1 || count == static_cast<std::size_t>(tensor.sizes[tensor.dimension]),
+  const std::size_t rank = tensor.sizes.size();
+  tensor.dimension = static_cast<std::size_t>(std::max(dimension, 0));
+  expect(dimension >= 0 && tensor.dimension < std::max<std::size_t>(rank, 1), "scales");
+  expect(count <= kMostScales, "scales");
+  expect(count == 1 || (tensor.dimension < rank &&
+                        count == static_cast<std::size_t>(tensor.sizes[tensor.dimension])),
          "scales");
   for (std::size_t i = 0; i < count; ++i) {
     expect(tensor.scales[i] >= kLeastScale && tensor.scales[i] <= kMostScale, "scales");
@@ -521,7 +526,9 @@ void check_model(const std::vector<char>& content) {
   std::vector<Rule> rules;
   for (const Table& code : model.tables(1, kMostCodes)) rules.push_back(rule_of(code));
   std::vector<Graph> graphs;
-  for (const Table& graph : model.tables(2, kMostGraphs)) graphs.emplace_back(graph, buffers, rules);
+  for (const Table& graph : model.tables(2, kMostGraphs)) {
+    graphs.emplace_back(graph, buffers, rules);
+  }
   for (const Table& signature : model.tables(7, kMostGraphs)) {
     signature.has_none_from(5);
     check_word(signature.text(2, kMostWord));

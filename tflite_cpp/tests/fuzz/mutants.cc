@@ -1,10 +1,11 @@
 // Tries many damaged copies of some files in this process:
 //   mutants [--seed S] [--from I] [--count N] [--findings FOLDER] [--write FOLDER] FILE...
 // FILE is a sound .tflite, .npy or .png, all of one kind. A worker process tries one mutant after
-// another; where it dies, the mutant is kept in FOLDER and a new worker goes on behind it. Prints how
-// many ended with which exit code, and ends with 1 if any crashed, took more than 10 s, lost memory,
-// or ended with a code that the program's documentation does not name. With --write, they are only
-// written; of models, to FOLDER/sound those that pass the check of verify.h, others to FOLDER/refused.
+// another; where it dies, the mutant is kept in FOLDER and a new worker goes on behind it. Prints
+// how many ended with which exit code, and ends with 1 if any crashed, took more than 10 s, lost
+// memory, or ended with a code that the program's documentation does not name. With --write, they
+// are only written: models that pass the check of verify.h to FOLDER/sound, others to
+// FOLDER/refused.
 
 #include <fcntl.h>
 #include <sys/mman.h>

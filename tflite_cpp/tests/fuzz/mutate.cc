@@ -65,7 +65,8 @@ Bytes change_bytes(Bytes file, const std::vector<Bytes>&, Random& random) {
 Bytes splice(Bytes file, const std::vector<Bytes>& others, Random& random) {
   const Bytes& other = one_of(others, random);
   const std::size_t length = below(std::min<std::size_t>(other.size(), 2048), random);
-  const auto from = other.begin() + static_cast<std::ptrdiff_t>(below(other.size() - length, random));
+  const auto from =
+      other.begin() + static_cast<std::ptrdiff_t>(below(other.size() - length, random));
   const std::size_t place = below(file.size(), random);
   const auto to = file.begin() + static_cast<std::ptrdiff_t>(place);
   const std::size_t left = std::min(length, file.size() - place);
@@ -318,7 +319,8 @@ Bytes change_offsets(Bytes file, const std::vector<Bytes>&, Random& random) {
     } else if (below(2, random) == 0) {
       change(file, one_of(places.offsets, random), random);
     } else {  // to another part
-      const std::size_t from = one_of(places.offsets, random), other = one_of(places.offsets, random);
+      const std::size_t from = one_of(places.offsets, random);
+      const std::size_t other = one_of(places.offsets, random);
       put(file, from, static_cast<std::uint32_t>(
                           other + get<std::uint32_t>(file, other) - from));
     }
@@ -389,8 +391,9 @@ Bytes change_texts(Bytes file, const std::vector<Bytes>&, Random& random) {
 Bytes change_tables(Bytes file, const std::vector<Bytes>&, Random& random) {
   const Places places = Walk(file).places;
   for (std::size_t i = few(random); i > 0; --i) {
-    const std::size_t near = one_of(below(2, random) == 0 ? places.vtables : places.offsets, random);
-    const std::size_t place = std::min(near + below(64, random), file.size() - 1);
+    const auto& starts = below(2, random) == 0 ? places.vtables : places.offsets;
+    const std::size_t start = one_of(starts, random);
+    const std::size_t place = std::min(start + below(64, random), file.size() - 1);
     file[place] ^= static_cast<std::uint8_t>(1u << below(8, random));
   }
   return file;
