@@ -2,6 +2,7 @@
 # make test   set up everything, run every test, Python and C++
 # make test-tflite  test the C++ program with classic TensorFlow Lite, in a Debian of its own (root)
 # make soak   kill, damage and starve real training at length: half an hour, docs/reliability.md
+# make fuzz   try 35,000 damaged files, then let libFuzzer make more (FUZZ_SECONDS=60 a kind; clang)
 # make setup  only the set-up: .venv, C++ prerequisites, oneDNN for training on a CPU
 # make native only oneDNN for training, tried again
 # make cpp    only the C++ program: tflite_cpp/build/release/jaxgan-generate
@@ -11,13 +12,14 @@
 PYTHON ?= python3
 EPOCHS ?= 5
 MODEL ?= generator.tflite
+FUZZ_SECONDS ?= 60
 RUN := checkpoints/demo
 PROGRAM := tflite_cpp/build/release/jaxgan-generate
 TIMES := .demo-times
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-tflite soak setup native cpp dist clean
+.PHONY: help demo test test-tflite fuzz soak setup native cpp dist clean
 
 help:
 	@sed -n 's/^# make /make /p' Makefile
@@ -58,6 +60,14 @@ test-tflite: .venv/.installed tflite_cpp/build/.test-prerequisites
 
 soak: .venv/.installed jaxgan/native/build/.tried
 	python tests/soak.py
+
+# 25,000 of models, 5,000 of arrays, 5,000 of pictures: the same each time. A generator.tflite that
+# lies here is damaged, too.
+fuzz: .venv/.installed tflite_cpp/build/.test-prerequisites
+	scripts/prerequisites.sh fuzz
+	cd tflite_cpp && cmake --preset sanitize && cmake --build --preset sanitize --target mutants
+	cd tflite_cpp && cmake --preset fuzz && cmake --build --preset fuzz
+	scripts/fuzz.sh $(FUZZ_SECONDS) $(wildcard generator.tflite)
 
 setup: .venv/.installed jaxgan/native/build/.tried tflite_cpp/build/.prerequisites
 

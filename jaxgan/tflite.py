@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from jaxgan import progress
+from jaxgan import progress, verify
 from jaxgan.errors import ModelError, first_line
 
 SIGNATURE = "generate_{}"  # one a batch size, with inputs latent, label and output image
 BETWEEN = "between_1"  # with inputs toward and share as well, an image between two classes
 METADATA = "jaxgan."  # prefix of our metadata keys
+_MOST_CLASSES = 65536  # as in C++
 
 
 class Generator:
@@ -51,6 +52,7 @@ class Generator:
     def _open(self, content: bytes, threads: int) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
+        verify.verify(content)
         interpreter = Interpreter(model_content=content, num_threads=threads)
         signatures = interpreter.get_signature_list()
         names = [re.fullmatch(SIGNATURE.format("([1-9][0-9]*)"), name) for name in signatures]
@@ -79,10 +81,10 @@ class Generator:
 
     def _class_count(self) -> int:
         text = self.metadata.get("classes", "")
-        if not text.isdigit() or int(text) < 1:
+        if not text.isdigit() or not 1 <= int(text) <= _MOST_CLASSES:
             raise ModelError(
-                "not a generator: it takes labels, but its metadata names no number of classes; "
-                "convert it again with convert_tflite.py"
+                "not a generator: it takes labels, but its metadata names no number of classes "
+                f"from 1 to {_MOST_CLASSES}; convert it again with convert_tflite.py"
             )
         return int(text)
 
@@ -181,7 +183,7 @@ class Generator:
         try:
             with progress.quiet_stderr(show=False) if announces else contextlib.nullcontext():
                 return self._runners[name](**inputs)["image"]
-        except (ValueError, RuntimeError) as error:
+        except (KeyError, ValueError, RuntimeError) as error:
             raise ModelError(f"the model does not run: {first_line(error)}") from error
 
 
@@ -204,11 +206,11 @@ def read_metadata(content: bytes) -> dict[str, str]:
     model = schema.Model.GetRootAs(content, 0)
     entries = [model.Metadata(index) for index in range(model.MetadataLength())]
     return {
-        entry.Name().decode().removeprefix(METADATA): bytes(
+        entry.Name().decode(errors="replace").removeprefix(METADATA): bytes(
             model.Buffers(entry.Buffer()).DataAsNumpy()
-        ).decode()
+        ).decode(errors="replace")
         for entry in entries
-        if entry.Name().decode().startswith(METADATA)
+        if entry.Name().startswith(METADATA.encode())
     }
 
 

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Sees to what C++ here is built from: scripts/prerequisites.sh program|tests|native|tflite|dist
+# Sees to what C++ here is built from: scripts/prerequisites.sh program|tests|fuzz|native|tflite|dist
 #   program  a compiler, the headers of libpng and CLI11: the C++ program
 #   tests    doctest, pkg-config and faketime besides: tests in C++, of the library, of clocks
+#   fuzz     clang, whose libFuzzer makes damaged files: make fuzz
 #   native   a compiler, the headers of oneDNN: fast training on a CPU
 #   tflite   debootstrap: the tests with classic TensorFlow Lite
 #   dist     what unpacks Debian's sources, and runs programs of ARM and Windows: make dist
@@ -12,6 +13,7 @@ case $purpose in
   program) headers='png.h CLI/CLI.hpp' need='the C++ program' ;;
   tests) headers='png.h CLI/CLI.hpp doctest/doctest.h' need="the C++ program's tests"
     commands='pkg-config faketime' ;;
+  fuzz) headers='' commands=clang++ need='fuzz tests' ;;
   native) headers='dnnl.hpp' need='fast training' ;;
   tflite) headers='' commands=debootstrap need='the tests with TensorFlow Lite' ;;
   dist) headers='' need='building for other machines'
@@ -38,6 +40,7 @@ packages() {
     tests) echo "$1 $2" ;;
     native) echo "${1%% *} $3" ;;
     tflite) echo "$commands" ;;
+    fuzz) echo clang ;;
     dist) echo "--no-install-recommends dpkg-dev qemu-user-static libstdc++6-arm64-cross wine64" ;;
   esac
 }

@@ -9,6 +9,7 @@ import random
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import pytest
 from conftest import BUILDS, refused, run
 from PIL import Image
 
-from jaxgan import cli, generate, tflite
+from jaxgan import cli, generate, tflite, verify
 from jaxgan.errors import ModelError
 
 
@@ -469,13 +470,6 @@ def test_wrong_models(sanitized, model, tmp_path, language, make, words):
     assert not out.parent.exists()
 
 
-def test_random_truncations_never_crash(sanitized, model, tmp_path):
-    content, random_ = model.read_bytes(), random.Random(1)
-    for length in [0, 1, 4, 8, *(random_.randrange(len(content)) for _ in range(12))]:
-        done = run(sanitized, "--model", written(tmp_path / "m", content[:length]), "--info")
-        refused(done, 3, str(tmp_path / "m"))
-
-
 def mutants(content: bytes, count: int):
     """Yield copies of a model with a few bytes changed."""
     random_ = random.Random(2)
@@ -488,25 +482,209 @@ def mutants(content: bytes, count: int):
         yield bytes(mutant)
 
 
-def test_mutants_end_with_a_documented_code(sanitized, model, tmp_path):
+def test_mutants_end_with_a_documented_code(sanitized, model, plain_model, tmp_path):
+    # More are tried of small models by ctest, and by `make fuzz`.
+    tried = run(
+        sanitized.parent / "tests" / "fuzz" / "mutants", "--count", "600", "--findings", tmp_path,
+        model, plain_model,
+    )  # fmt: skip
+    assert tried.returncode == 0, tried.stdout + tried.stderr
+    done, _, refused_, no_memory, other = map(int, tried.stdout.splitlines()[-2].split()[1:])
+    assert min(done, refused_) > 50 and other == 0
+    assert done + refused_ + no_memory == 600
+
+
+SOUND = BUILDS.parent / "tests" / "fuzz" / "corpus" / "tflite" / "digits-none.tflite"
+
+
+def changed(path, change):
+    """Write a sound model after a change to it in the form of the flatbuffer's schema."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    changed = schema.ModelT.InitFromPackedBuf(SOUND.read_bytes(), 0)
+    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in changed.operatorCodes]
+    graph = changed.subgraphs[-1]
+    for part, name in (*((one, "shape") for one in graph.tensors),
+                       *((one, "inputs") for one in graph.operators)):  # fmt: skip
+        setattr(part, name, getattr(part, name).copy())
+    first = {
+        name: next(one for one in graph.operators if codes[one.opcodeIndex] == code)
+        for name, code in {"lookup": 7, "dense": 9, "reshape": 22, "transposed": 67}.items()
+    }
+    change(changed, graph, first)
+    return written(path, tflite._packed(changed))
+
+
+def shrink(changed, graph, first):
+    graph.tensors[first["dense"].outputs[0]].shape[1] //= 2
+
+
+def grow(changed, graph, first):
+    graph.tensors[first["transposed"].outputs[0]].shape[1] += 1
+
+
+def starve(changed, graph, first):
+    weights = graph.tensors[first["dense"].inputs[1]]
+    changed.buffers[weights.buffer].data = changed.buffers[weights.buffer].data[:-4]
+
+
+def point_outside(changed, graph, first):
+    first["lookup"].inputs[1] = len(graph.tensors)
+
+
+def use_before_it_is_made(changed, graph, first):
+    graph.operators.reverse()
+
+
+def stride_of_nothing(changed, graph, first):
+    first["transposed"].builtinOptions.strideH = 0
+
+
+def without_options(changed, graph, first):
+    first["transposed"].builtinOptions, first["transposed"].builtinOptionsType = None, 0
+
+
+def bytes_without_scale(changed, graph, first):
+    graph.tensors[first["reshape"].outputs[0]].type = 9
+
+
+def a_variable(changed, graph, first):
+    graph.tensors[0].isVariable = True
+
+
+def negative(changed, graph, first):
+    graph.tensors[first["dense"].outputs[0]].shape[0] = -1
+
+
+def an_operation_of_others(changed, graph, first):
+    changed.operatorCodes[first["reshape"].opcodeIndex].builtinCode = 25  # SOFTMAX
+
+
+def a_name_that_moves_the_cursor(changed, graph, first):
+    changed.signatureDefs[0].signatureKey = b"\x1b[2J"
+
+
+def one_graph_for_two(changed, graph, first):
+    changed.signatureDefs[0].subgraphIndex = 9
+
+
+def foreign_metadata(changed, graph, first):
+    changed.metadata[0].name = b"model_control_dependencies"
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (shrink, "FULLY_CONNECTED: its result has other sizes"),
+        (grow, "TRANSPOSE_CONV: sizes"),
+        (starve, "a constant of another size"),
+        (point_outside, "EMBEDDING_LOOKUP: a tensor is missing"),
+        (use_before_it_is_made, "nothing made before"),
+        (stride_of_nothing, "TRANSPOSE_CONV: stride"),
+        (without_options, "TRANSPOSE_CONV: options"),
+        (bytes_without_scale, "8 bits without a scale"),
+        (a_variable, "a variable"),
+        (negative, "sizes below 1"),
+        (an_operation_of_others, "operation 25"),
+        (a_name_that_moves_the_cursor, "odd letters"),
+        (one_graph_for_two, "a signature without its graph"),
+        (foreign_metadata, "metadata of another kind"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_models_that_would_lead_the_runtime_astray(sanitized, tmp_path, change, words):
+    path = changed(tmp_path / "model", change)
+    done = run(sanitized, "--model", path, "--out", tmp_path / "x.png")
+    refused(done, 3, words, str(path), "convert_tflite.py")
+    assert not (tmp_path / "x.png").exists()
+
+
+@pytest.mark.parametrize("told", ("0", "-1", "65537", "2147483647", "9" * 30, "3x", ""))
+def test_metadata_tells_no_number_of_classes(sanitized, tmp_path, told):
+    def change(changed, graph, first):
+        entries = {entry.name: entry.buffer for entry in changed.metadata}
+        changed.buffers[entries[b"jaxgan.classes"]].data = np.frombuffer(told.encode(), np.uint8)
+
+    path = changed(tmp_path / "model", change)
+    refused(run(sanitized, "--model", path), 3, "number of classes", str(path))
+
+
+def test_info_shows_metadata_within_bounds(program, tmp_path):
+    def change(changed, graph, first):
+        entries = {entry.name: entry.buffer for entry in changed.metadata}
+        text = b"\x1b[2J" + bytes(100_000)
+        changed.buffers[entries[b"jaxgan.dataset"]].data = np.frombuffer(text, np.uint8)
+
+    path = changed(tmp_path / "model", change)
+    text = draw(program, "--model", path, "--info").stdout
+    assert "dataset: \\x1b[2J\\x00" in text
+    assert max(map(len, text.splitlines())) < 1000
+
+
+TWO_GIB = 1 << 31
+
+
+@pytest.mark.parametrize("size", (TWO_GIB - 1, TWO_GIB, TWO_GIB + 1, 5_000_000_000))
+@pytest.mark.parametrize("start", ("model", "nothing"))
+def test_files_of_two_gigabytes(program, tmp_path, size, start):
+    # Sparse: they take no room on the disk. With a model at its start the smallest one is loaded.
+    path = tmp_path / "large.tflite"
+    path.write_bytes(SOUND.read_bytes() if start == "model" else b"")
+    os.truncate(path, size)
+    loads = start == "model" and size < TWO_GIB
+    limit = 3 * TWO_GIB if loads else 2**28  # of memory
+    done = subprocess.run(
+        ["sh", "-c", f'ulimit -v {limit // 1024}; exec "$@"', "sh", program, "--model", path,
+         "--info"], capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    if loads:
+        assert (done.returncode, done.stderr) == (0, "")
+        assert f"{size} bytes" in done.stdout
+    else:
+        refused(done, 3, "2 GiB" if size >= TWO_GIB else "does not begin", str(path))
+
+
+def test_files_without_an_end(sanitized, tmp_path):
+    refused(run(sanitized, "--model", "/dev/zero", timeout=10), 3, "not a TensorFlow Lite model")
+    refused(run(sanitized, "--model", "/dev/null", timeout=10), 3, "empty")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for source, code in ((SOUND, 0), ("/dev/zero", 3)):
+        command = f"(cat '{source}' > '{pipe}') & exec '{sanitized}' --model '{pipe}' --info"
+        done = run("sh", "-c", command, timeout=10)
+        assert done.returncode == code, done.stderr
+
+
+def test_a_file_that_shrinks_while_it_is_read(sanitized, tmp_path):
+    path, stop = tmp_path / "model", time.monotonic() + 2
+    path.write_bytes(SOUND.read_bytes())
     codes = set()
-    for mutant in mutants(model.read_bytes(), 60):
-        path = written(tmp_path / "m", mutant)
-        done = run(sanitized, "--model", path, "--count", "3", "--out", tmp_path / "x.png")
-        assert done.returncode in (0, 3), (done.returncode, done.stderr)
-        assert len(done.stderr.strip().splitlines()) <= 1, done.stderr
-        codes.add(done.returncode)
-    assert codes == {0, 3}
+    with subprocess.Popen(
+        ["sh", "-c", 'while :; do cat "$1" > "$2"; : > "$2"; done', "sh", SOUND, path]
+    ) as writer:
+        while time.monotonic() < stop:
+            codes.add(run(sanitized, "--model", path, "--info").returncode)
+        writer.kill()
+    assert codes <= {0, 3}
 
 
-def test_mutants_never_trace_back_in_python(model):
-    for mutant in mutants(model.read_bytes(), 200):
+def test_python_verifies_as_cpp_does(sanitized, tmp_path):
+    programs, counts = sanitized.parent / "tests" / "fuzz", {"sound": 0, "refused": 0}
+    run(programs / "mutants", "--count", "1500", "--write", tmp_path, *SOUND.parent.iterdir())
+    for path in tmp_path.glob("*/*"):
+        counts[path.parent.name] += 1
+        if path.parent.name == "refused":
+            with pytest.raises(ModelError, match="not a TensorFlow Lite model of convert_tflite"):
+                tflite.Generator.read(path)
+            continue
+        verify.verify(path.read_bytes())
         try:
-            generator = tflite.Generator(mutant)
+            generator = tflite.Generator.read(path)
             label = np.zeros(3, np.int32) if generator.classes else None
             generator.draw(np.zeros((3, generator.latent_size), np.float32), label)
         except ModelError as error:
             assert str(error)
+    assert min(counts.values()) > 100 and sum(counts.values()) == 1500
 
 
 def library_of(program, tmp_path):

@@ -8,7 +8,9 @@ from conftest import ROOT
 
 PURE = {"gan", "lessons", "schedules", "models", "losses", "convolution"}  # no I/O, no clock
 ACCELERATOR = {"native"}  # what convolution calls where it is built
-EDGES = {"data", "checkpoint", "images", "progress", "tflite", "files", "npy", "tf", "runtime"}
+EDGES = {
+    "data", "checkpoint", "images", "progress", "tflite", "files", "npy", "tf", "runtime", "verify",
+}  # fmt: skip
 MEASURES = {"metrics"}  # of images; a package with a file a metric
 SHELLS = {
     "training", "samples", "judge", "export", "convert", "scores", "report", "drawing", "generate",

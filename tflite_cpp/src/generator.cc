@@ -7,19 +7,24 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <initializer_list>
 #include <map>
+#include <system_error>
 #include <utility>
 
 #include "runtime.h"
+#include "verify.h"
 
 namespace jaxgan {
 namespace {
 
 constexpr char kSignature[] = "generate_", kBetween[] = "between_1", kMetadata[] = "jaxgan.";
 // Bounds on what a model may ask for, far above any real one, so that no product overflows.
-constexpr int kMostBatch = 4096, kMostSide = 4096, kMostLatent = 65536, kMostThreads = 1024;
-constexpr std::size_t kMostBytes = std::size_t{1} << 31;  // a flatbuffer's offsets reach no further
+constexpr int kMostBatch = 4096, kMostSide = 4096, kMostLatent = 65536, kMostThreads = 1024,
+              kMostClasses = 65536;
+constexpr std::size_t kMostNames = 200;  // letters of a message
+constexpr std::size_t kMostBytes = 0x7FFFFFFF;  // a flatbuffer's offsets reach no further
 
 // The number that a text is, or -1.
 int number(const std::string& text) {
@@ -29,21 +34,33 @@ int number(const std::string& text) {
   return fault == std::errc() && rest == end ? value : -1;
 }
 
+// What a file that is no model, such as /dev/zero, is told by before it is read whole.
+bool begins_as_model(const std::vector<char>& content) {
+  constexpr char kIdentifier[] = "TFL3";
+  return content.size() >= 8 && std::equal(kIdentifier, kIdentifier + 4, content.begin() + 4);
+}
+
 std::vector<char> read(const std::string& path) {
   const auto fail = [&] {
     return ModelError("cannot read " + path + ": " + std::strerror(errno) +
                       "; expected a file of convert_tflite.py");
   };
+  const auto none = [&](const char* what) {
+    return ModelError(path + " is not a TensorFlow Lite model: " + what);
+  };
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"),
                                                             std::fclose);
   if (!file) throw fail();
+  std::error_code unknown;  // of what is no regular file
+  const std::uintmax_t size = std::filesystem::file_size(path, unknown);
+  if (!unknown && size > kMostBytes) throw none("it is 2 GiB or larger");
   std::vector<char> content;
   char block[65536];
-  while (const std::size_t size = std::fread(block, 1, sizeof block, file.get())) {
-    content.insert(content.end(), block, block + size);
-    if (content.size() > kMostBytes) {
-      throw ModelError(path + " is not a TensorFlow Lite model: it is larger than 2 GiB");
-    }
+  while (const std::size_t count = std::fread(block, 1, sizeof block, file.get())) {
+    content.insert(content.end(), block, block + count);
+    if (!begins_as_model(content)) throw none("it does not begin as one");
+    if (content.size() > kMostBytes) throw none("it is 2 GiB or larger");
+    if (!unknown) content.reserve(static_cast<std::size_t>(size));
   }
   if (std::ferror(file.get()) != 0) throw fail();
   if (content.empty()) throw ModelError(path + " is empty; convert the model again");
@@ -133,6 +150,7 @@ void Generator::Parts::read_signatures() {
     sizes[size] = i;
   }
   if (sizes.empty()) {
+    if (names.size() > kMostNames) names = names.substr(0, kMostNames) + "...";
     throw ModelError(name + " is not a generator: expected a signature such as generate_1, got " +
                      (names.empty() ? "none" : names));
   }
@@ -189,9 +207,10 @@ void Generator::Parts::read_classes() {
   if (classes == 0) return;
   const std::optional<std::string> told = model.metadata(std::string(kMetadata) + "classes");
   classes = told ? number(*told) : -1;
-  if (classes < 1) {
+  if (classes < 1 || classes > kMostClasses) {
     throw ModelError(name + " is not a generator: it takes labels, but its metadata names no "
-                            "number of classes; convert it again with convert_tflite.py");
+                            "number of classes from 1 to " + std::to_string(kMostClasses) +
+                     "; convert it again with convert_tflite.py");
   }
 }
 
@@ -289,6 +308,7 @@ Generator::Generator(std::vector<char> content, const std::string& name,
   }
   announced<ModelError>(name, [&] {
     const auto start = std::chrono::steady_clock::now();
+    verify(content, name);
     parts_ = std::make_unique<Parts>(std::move(content), name, options);
     parts_->read_signatures();
     parts_->read_classes();

@@ -42,6 +42,7 @@ struct Options {
 
 constexpr int kMostImages = 1000000, kMostThreads = 1024, kMostBatch = 4096;
 constexpr std::size_t kMostPicture = std::size_t{1} << 30;  // bytes of a PNG to describe
+constexpr std::size_t kMostLetters = 200;                   // of an entry that --info shows
 
 // Refuses other spellings of a number than Python's --options take, such as 0x10, and takes zeros
 // off its front, which CLI11 would take for an octal one.
@@ -166,7 +167,8 @@ void print_info(const Generator& generator, const std::string& path) {
     std::cout << "\n";
   }
   for (const char* const name : kNames) {
-    if (const auto text = generator.metadata(name)) std::cout << name << ": " << printable(*text) << "\n";
+    const auto text = generator.metadata(name);
+    if (text) std::cout << name << ": " << printable(text->substr(0, kMostLetters)) << "\n";
   }
 }
 
