@@ -25,6 +25,7 @@ SMALL = (
 _CACHE = tempfile.TemporaryDirectory(prefix="jaxgan-tests-")
 os.environ["JAX_COMPILATION_CACHE_DIR"] = _CACHE.name
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = _CACHE.name  # so that nothing is left in the tree
 # A hostile model may ask for more memory than there is: fail as malloc does, do not abort.
 os.environ["ASAN_OPTIONS"] = "allocator_may_return_null=1"
 
@@ -43,8 +44,10 @@ def python(*arguments: str | Path, **options) -> subprocess.CompletedProcess[str
 
 
 def train(*arguments: str | Path, **options) -> subprocess.CompletedProcess[str]:
-    """Run train.py with the small network."""
-    return python("train.py", *SMALL, *arguments, **options)
+    """Run train.py with the small network, but for what the arguments say."""
+    pairs = zip(SMALL[::2], SMALL[1::2], strict=True)
+    small = [part for pair in pairs if pair[0] not in arguments for part in pair]
+    return python("train.py", *small, *arguments, **options)
 
 
 def refused(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
