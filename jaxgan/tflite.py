@@ -12,10 +12,13 @@ import numpy as np
 
 from jaxgan import progress
 from jaxgan.errors import ModelError, first_line
+from jaxgan.files import read_regular
 
 SIGNATURE = "generate_{}"  # one a batch size, with inputs latent, label and output image
 BETWEEN = "between_1"  # with inputs toward and share as well, an image between two classes
 METADATA = "jaxgan."  # prefix of our metadata keys
+_MOST_BYTES = 1 << 31  # a flatbuffer's offsets reach no further
+_MOST_CLASSES = 65_536  # a file cannot ask for more memory than a list of so many takes
 
 
 class Generator:
@@ -79,10 +82,10 @@ class Generator:
 
     def _class_count(self) -> int:
         text = self.metadata.get("classes", "")
-        if not text.isdigit() or int(text) < 1:
+        if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= _MOST_CLASSES:
             raise ModelError(
-                "not a generator: it takes labels, but its metadata names no number of classes; "
-                "convert it again with convert_tflite.py"
+                "not a generator: it takes labels, but its metadata names no number of classes "
+                f"from 1 to {_MOST_CLASSES}; convert it again with convert_tflite.py"
             )
         return int(text)
 
@@ -90,7 +93,7 @@ class Generator:
     def read(cls, path: Path, threads: int = 1) -> Generator:
         """Load a model file; a ``ModelError`` names it."""
         try:
-            content = path.read_bytes()
+            content = read_regular(path, _MOST_BYTES)
         except OSError as error:
             raise ModelError(
                 f"cannot read {path}: {error.strerror}; --model takes a file of convert_tflite.py"
