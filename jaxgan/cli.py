@@ -21,14 +21,29 @@ Options = TypeVar("Options")
 _TRACEBACK = "JAXGAN_TRACEBACK"  # set to 1, a fault of the program shows its traceback
 
 
-def run(main: Callable[[Options], int | None], options: type[Options], program: str) -> NoReturn:
+def run(
+    main: Callable[[Options], int | None],
+    options: type[Options],
+    program: str,
+    once: bool = False,
+) -> NoReturn:
     """Parse the command line into ``options``, call ``main`` with them, exit.
 
     Exit codes: 0 done, what ``main`` returns, a ``UserError``'s own, 1 a fault of the program, 2
     wrong options, 5 a file that cannot be read or written, no memory, 130 Ctrl-C.
+
+    Args:
+        main: What to do.
+        options: Dataclass of the options.
+        program: How people call it.
+        once: Whether an option may be given only once, as the C++ program has it; else the last one
+            counts.
     """
     _escape_what_cannot_be_written()
     try:
+        _refuse_control_characters(sys.argv[1:])
+        if once:
+            _refuse_repetitions(sys.argv[1:], program)
         code = main(_parse(options, program)) or 0
         flush_stdout()
     except UserError as error:
@@ -68,7 +83,6 @@ def _fail(text: str, code: int) -> int:
 
 def _parse(options: type[Options], program: str) -> Options:
     """Let tyro parse; turn its framed complaint of several lines into one line."""
-    _check(sys.argv[1:], program)
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
@@ -84,15 +98,17 @@ def _parse(options: type[Options], program: str) -> Options:
     raise UserError(f"{_first_lines(complaint.getvalue())} (see: {program} --help)")
 
 
-def _check(arguments: list[str], program: str) -> None:
-    """Refuse control characters, which no name needs, and options given twice, as C++ does."""
+def _refuse_control_characters(arguments: list[str]) -> None:
     for argument in arguments:
         if re.search(r"[\x00-\x1f\x7f-\x9f]", argument):
             raise UserError(f"expected no control characters in options, got {argument!r}")
+
+
+def _refuse_repetitions(arguments: list[str], program: str) -> None:
     names = [part.partition("=")[0].replace("_", "-") for part in arguments if part[:2] == "--"]
-    name, times = collections.Counter(names).most_common(1)[0] if names else ("", 0)
-    if times > 1:
-        raise UserError(f"{name}: expected once, got it {times} times (see: {program} --help)")
+    for name, times in collections.Counter(names).items():
+        if times > 1:
+            raise UserError(f"{name}: expected once, got it {times} times (see: {program} --help)")
 
 
 def _decimal_numbers() -> tyro.constructors.ConstructorRegistry:

@@ -317,7 +317,7 @@ def _refuse_odd_files(folder: Path) -> None:
     """Refuse pipes and devices in a dataset's folder, which TFDS would wait for, or never end."""
     for path in folder.glob("*/*"):
         if path.exists() and not path.is_file() and not path.is_dir():
-            raise UserError(f"{path} is no regular file; remove it")
+            raise UserError(f"{folder} has {path.name!r}, which is no regular file; remove it")
 
 
 def _known(name: str) -> None:
@@ -367,6 +367,7 @@ def _find(folder: Path, split: str, kind: str) -> Path:
     """Return the one file of a split: ``t10k-images-idx3-ubyte.gz``, ``test-images…`` or alike."""
     word, example = ("train", "train") if split == "train" else ("(t10k|test)", "t10k")
     names = sorted(folder.iterdir()) if folder.is_dir() else []
+    names = [path for path in names if path.name.isprintable()]  # such as stand in a message
     found = [path for path in names if re.search(rf"{word}[-_.]{kind}[-_.]idx", path.name)]
     if len(found) != 1:
         example += f"-{kind}-idx{3 if kind == 'images' else 1}-ubyte"

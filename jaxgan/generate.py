@@ -190,4 +190,4 @@ def _write(config: GenerateConfig, drawn: np.ndarray, columns: int, text: dict[s
 
 
 if __name__ == "__main__":
-    cli.run(main, GenerateConfig, "python -m jaxgan.generate")
+    cli.run(main, GenerateConfig, "python -m jaxgan.generate", once=True)

@@ -17,8 +17,8 @@ from jaxgan.files import read_regular
 SIGNATURE = "generate_{}"  # one a batch size, with inputs latent, label and output image
 BETWEEN = "between_1"  # with inputs toward and share as well, an image between two classes
 METADATA = "jaxgan."  # prefix of our metadata keys
-_MOST_BYTES = 1 << 31  # a flatbuffer's offsets reach no further
-_MOST_CLASSES = 65_536  # a file cannot ask for more memory than a list of so many takes
+_MOST_CLASSES = 65536  # as in C++
+_MOST_BYTES = 2**31  # a flatbuffer's offsets reach no further
 
 
 class Generator:
@@ -61,7 +61,7 @@ class Generator:
         if not self.batch_sizes:
             raise ModelError(
                 f"not a generator: expected a signature like {SIGNATURE.format(1)}, "
-                f"got {', '.join(signatures) or 'none'}"
+                f"got {', '.join(map(repr, signatures)) or 'none'}"
             )
         ours = {*map(SIGNATURE.format, self.batch_sizes), BETWEEN}
         self._runners = {
@@ -73,7 +73,7 @@ class Generator:
         if "latent" not in inputs or "image" not in outputs:
             raise ModelError(
                 "not a generator: expected latent → image, "
-                f"got {', '.join(inputs)} → {', '.join(outputs)}"
+                f"got {', '.join(map(repr, inputs))} → {', '.join(map(repr, outputs))}"
             )
         self.metadata = read_metadata(content)
         self.latent_size = int(inputs["latent"]["shape"][1])
@@ -82,7 +82,7 @@ class Generator:
 
     def _class_count(self) -> int:
         text = self.metadata.get("classes", "")
-        if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= _MOST_CLASSES:
+        if not text.isdigit() or not 1 <= int(text) <= _MOST_CLASSES:
             raise ModelError(
                 "not a generator: it takes labels, but its metadata names no number of classes "
                 f"from 1 to {_MOST_CLASSES}; convert it again with convert_tflite.py"

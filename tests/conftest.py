@@ -44,10 +44,8 @@ def python(*arguments: str | Path, **options) -> subprocess.CompletedProcess[str
 
 
 def train(*arguments: str | Path, **options) -> subprocess.CompletedProcess[str]:
-    """Run train.py with the small network, but for what the arguments say."""
-    pairs = zip(SMALL[::2], SMALL[1::2], strict=True)
-    small = [part for pair in pairs if pair[0] not in arguments for part in pair]
-    return python("train.py", *small, *arguments, **options)
+    """Run train.py with the small network."""
+    return python("train.py", *SMALL, *arguments, **options)
 
 
 def refused(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:

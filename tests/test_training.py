@@ -347,7 +347,7 @@ def test_durations_are_readable():
 def test_a_signal_during_the_last_save_does_not_end_it(data_dir, tmp_path):
     folder = tmp_path / "run"
     running = subprocess.Popen(
-        [sys.executable, "train.py", *SMALL[2:], "--width", "48", "--data-dir", str(data_dir),
+        [sys.executable, "train.py", *SMALL, "--width", "48", "--data-dir", str(data_dir),
          "--run-dir", str(folder), "--epochs", "1"],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
