@@ -12,6 +12,8 @@ import contextlib
 import functools
 import gzip
 import io
+import math
+import os
 import re
 import shutil
 import subprocess
@@ -24,16 +26,16 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, BinaryIO, NamedTuple
 
 import numpy as np
 import tyro
 
-from jaxgan import cli, progress
+from jaxgan import cli, npy, progress
 from jaxgan import tf as lazy_tensorflow
 from jaxgan.config import ImageSpec, TrainConfig
 from jaxgan.errors import OutputError, UserError, first_line
-from jaxgan.files import write_whole
+from jaxgan.files import open_regular, read_most, write_whole
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
@@ -42,6 +44,8 @@ NAMES = ("mnist", "fashion_mnist", "kmnist", "emnist/digits")
 STACKED = "stacked_mnist"  # made of the prepared MNIST when it is read
 _TRIPLES = {"train": 128_000, "test": 26_000}
 _ARRAYS = "jaxgan-{}.npz"  # a split as arrays, beside the dataset's own files
+_MOST_CLASSES = 1_000
+_MOST_BYTES = 1 << 30  # of an IDX file, unpacked
 _REACH_SECONDS = 5.0  # TFDS itself retries an unreachable host for minutes
 
 
@@ -99,7 +103,7 @@ def _stack(digits: Dataset, split: str) -> Dataset:
 
 def _read_tfds(name: str, data_dir: str, split: str) -> Dataset:
     """Read a split through TFDS; keep its arrays, as TensorFlow takes seconds to start."""
-    builder, tensorflow = _builder(name, data_dir), lazy_tensorflow.load()
+    builder = _builder(name, data_dir)
     if not builder.is_prepared():
         raise UserError(
             f"--dataset {name} is not prepared in {data_dir}; "
@@ -109,12 +113,12 @@ def _read_tfds(name: str, data_dir: str, split: str) -> Dataset:
     try:
         with progress.quiet_stderr(show=False):
             tensors = builder.as_dataset(split=split, batch_size=-1)
-    except tensorflow.errors.OpError as error:
+        image, label = tensors["image"].numpy(), tensors["label"].numpy().astype(np.int32)
+        if name.startswith("emnist"):  # stored lying on its side, as its authors left it
+            image = np.ascontiguousarray(image.transpose(0, 2, 1, 3))
+        dataset = _sound(Dataset(spec, image, label))
+    except Exception as error:
         raise _damaged(name, data_dir, builder.data_dir, error) from error
-    image, label = tensors["image"].numpy(), tensors["label"].numpy().astype(np.int32)
-    if name.startswith("emnist"):  # stored lying on its side, as its authors left it
-        image = np.ascontiguousarray(image.transpose(0, 2, 1, 3))
-    dataset = Dataset(spec, image, label)
     _keep_arrays(dataset, Path(builder.data_dir), split)
     return dataset
 
@@ -125,13 +129,36 @@ def _read_arrays(name: str, data_dir: str, split: str) -> Dataset | None:
     if not found:
         return None
     try:
-        with found[-1].open("rb") as file, np.load(file, allow_pickle=False) as kept:
-            if str(kept["files"]) != _files(found[-1].parent):
+        with open_regular(found[-1]) as file, zipfile.ZipFile(file) as kept:
+            if str(_member(kept, "files")) != _files(found[-1].parent):
                 return None
-            image, label = kept["image"], kept["label"]
-            return Dataset(ImageSpec(image.shape[1:], int(kept["classes"])), image, label)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-        return None  # TFDS has the original
+            image, label, classes = (_member(kept, one) for one in ("image", "label", "classes"))
+            return _sound(Dataset(ImageSpec(image.shape[1:], int(classes)), image, label))
+    except Exception:  # noqa: BLE001 whatever is wrong with them, TFDS has the original
+        return None
+
+
+def _member(kept: zipfile.ZipFile, name: str) -> np.ndarray:
+    """Return an array of an .npz file, one that is stored as it is: no small file unpacks to much.
+
+    Not by NumPy, which takes as much memory as the array's header asks for.
+    """
+    entry = kept.getinfo(f"{name}.npy")
+    if entry.compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"{name} is compressed")
+    return npy.decode(kept.read(entry))
+
+
+def _sound(dataset: Dataset) -> Dataset:
+    """Return a dataset if its arrays are what they should be; else raise ``ValueError``."""
+    spec, image, label = dataset
+    kinds = (image.dtype, label.dtype, image.shape, label.shape, label.size > 0)
+    expected = (np.uint8, np.int32, (len(image), *spec.shape), (len(image),), True)
+    if kinds != expected or not 0 <= spec.classes <= _MOST_CLASSES:
+        raise ValueError(f"images {image.dtype} {image.shape}, labels {label.dtype} {label.shape}")
+    if label.min() < 0 or label.max() >= spec.classes:
+        raise ValueError(f"labels from {label.min()} to {label.max()} of {spec.classes} classes")
+    return dataset
 
 
 def _keep_arrays(dataset: Dataset, folder: Path, split: str) -> None:
@@ -219,8 +246,11 @@ def import_idx(name: str, data_dir: str, folder: Path) -> None:
     Path(data_dir).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".jaxgan.", dir=data_dir) as aside:
         made = _from_arrays(stock, splits, aside)
-        with _quiet_tfds():
-            made.download_and_prepare()
+        try:
+            with _quiet_tfds():
+                made.download_and_prepare()
+        except Exception as error:
+            raise OutputError(f"cannot write {name} in {data_dir}: {first_line(error)}") from error
         target = Path(stock.data_dir)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
@@ -236,23 +266,35 @@ def read_idx(path: Path) -> np.ndarray:
     Raises:
         UserError: It is not an IDX file of unsigned bytes, or shorter or longer than it says.
     """
-    content = path.read_bytes()
-    if content[:2] == b"\x1f\x8b":
-        try:
-            content = gzip.decompress(content)
-        except (EOFError, OSError) as error:
-            raise UserError(f"{path} is a damaged gzip file ({error}); get it again") from error
-    if len(content) < 4 or content[:3] != b"\0\0\x08" or not 1 <= content[3] <= 3:
-        raise UserError(f"{path} is not an IDX file of unsigned bytes; give --idx the right folder")
-    start = 4 + 4 * content[3]
-    shape = np.frombuffer(content[4:start].ljust(start - 4, b"\0"), ">u4")
-    expected = start + int(np.prod(shape, dtype=object))
-    if len(content) != expected:
+    try:
+        with open_regular(path) as file:
+            packed = file.read(2) == b"\x1f\x8b"
+            file.seek(0)
+            return _read_idx(gzip.GzipFile(fileobj=file) if packed else file, path)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise UserError(f"{path} is a damaged gzip file ({error}); get it again") from error
+    except OSError as error:
         raise UserError(
-            f"{path}: expected {expected:,} bytes for {'x'.join(map(str, shape))}, "
-            f"got {len(content):,}; the file is truncated or damaged, get it again"
+            f"cannot read {path}: {error.strerror}; give --idx another folder"
+        ) from error
+
+
+def _read_idx(stream: BinaryIO, path: Path) -> np.ndarray:
+    start = read_most(stream, 4)
+    if len(start) < 4 or start[:3] != b"\0\0\x08" or not 1 <= start[3] <= 3:
+        raise UserError(f"{path} is not an IDX file of unsigned bytes; give --idx the right folder")
+    sides = 4 * start[3]
+    shape = np.frombuffer(read_most(stream, sides).ljust(sides, b"\0"), ">u4")
+    size = math.prod(map(int, shape))
+    # No more than one byte too many, so that a small gzip file cannot unpack to much.
+    content = read_most(stream, min(size, _MOST_BYTES) + 1)
+    if len(content) != size:
+        got = f"{len(content):,}" if len(content) < size else f"more than {size:,}"
+        raise UserError(
+            f"{path}: expected {size:,} bytes for {'x'.join(map(str, shape))}, at most "
+            f"{_MOST_BYTES:,}, got {got}; the file is truncated or damaged, get it again"
         )
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    return np.frombuffer(content, np.uint8).reshape(shape)
 
 
 def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
@@ -262,9 +304,20 @@ def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
 
     tfds.disable_progress_bar()
     try:
-        return tfds.builder(name, data_dir=data_dir)
+        folder = os.path.abspath(data_dir)  # so that none is one of gs:// or of ~
+        _refuse_odd_files(Path(folder) / name)
+        return tfds.builder(name, data_dir=folder)
+    except UserError:
+        raise
     except Exception as error:
         raise _damaged(name, data_dir, Path(data_dir) / name, error) from error
+
+
+def _refuse_odd_files(folder: Path) -> None:
+    """Refuse pipes and devices in a dataset's folder, which TFDS would wait for, or never end."""
+    for path in folder.glob("*/*"):
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise UserError(f"{folder} has {path.name!r}, which is no regular file; remove it")
 
 
 def _known(name: str) -> None:
@@ -314,6 +367,7 @@ def _find(folder: Path, split: str, kind: str) -> Path:
     """Return the one file of a split: ``t10k-images-idx3-ubyte.gz``, ``test-images…`` or alike."""
     word, example = ("train", "train") if split == "train" else ("(t10k|test)", "t10k")
     names = sorted(folder.iterdir()) if folder.is_dir() else []
+    names = [path for path in names if path.name.isprintable()]  # such as stand in a message
     found = [path for path in names if re.search(rf"{word}[-_.]{kind}[-_.]idx", path.name)]
     if len(found) != 1:
         example += f"-{kind}-idx{3 if kind == 'images' else 1}-ubyte"

@@ -9,10 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
+import jax
+
 from jaxgan import __version__, checkpoint, convert, progress, report, scores, settings, tflite
 from jaxgan.config import BATCH_SIZES, ImageSpec, Quantization, TrainConfig
-from jaxgan.errors import ModelError, OutputError, UserError
+from jaxgan.errors import ModelError, OutputError, UserError, first_line
 from jaxgan.files import write_whole
+from jaxgan.gan import make_gan
 from jaxgan.report import Report, revision
 
 if TYPE_CHECKING:
@@ -41,13 +44,22 @@ def from_run(run_dir: Path, step: int | None = None) -> Source:
     """Return the generator of a run directory's checkpoint, the newest if no step is given.
 
     Raises:
-        UserError: The directory holds no run, or no such readable checkpoint.
+        UserError: The directory holds no run, no such readable checkpoint, or one of another
+            network than its config.json tells of.
     """
     known = settings.read(run_dir)
     if known is None:
         raise UserError(f"{run_dir} holds no run (no config.json); train one with: python train.py")
-    step, state = checkpoint.load(run_dir, step)
-    return Source(known.config, known.spec, state["average"], step)
+    step, tree = checkpoint.load(run_dir, step)
+    try:
+        like = jax.eval_shape(make_gan(known.config, known.spec).init)
+        state = checkpoint.as_state(tree, like)
+    except (ValueError, TypeError, OverflowError) as error:  # sizes beyond all measure, too
+        raise UserError(
+            f"{run_dir}: checkpoint {step} is not of the network in config.json: "
+            f"{first_line(error)}; put the right file back"
+        ) from error
+    return Source(known.config, known.spec, state.average, step)
 
 
 class _Made(NamedTuple):

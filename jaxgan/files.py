@@ -1,19 +1,66 @@
-"""Files and standard output: written whole or not at all, locked, told apart by their sums."""
+"""Files and standard output: read within bounds, written whole or not at all, locked."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
 import socket
+import stat
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from jaxgan.errors import OutputError, UserError
 
 _BESIDE = ".jaxgan."  # how names of files begin that are not whole yet
+_BLOCK = 1 << 20  # bytes read at a time
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file to read from. It is no folder, pipe or device: these may never end, or hang.
+
+    Raises:
+        OSError: It cannot be opened; ``strerror`` says why.
+    """
+    # Looked at before it is opened, which alone can wait for ever or have effects.
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # opening a folder says what it is
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    return path.open("rb")
+
+
+def read_most(file: BinaryIO, most: int) -> bytes:
+    """Return what is left of a stream, but no more than some bytes.
+
+    Memory goes to what is there, not to the number that is asked for.
+    """
+    blocks, left = [], most
+    while left and (block := file.read(min(left, _BLOCK))):
+        blocks.append(block)
+        left -= len(block)
+    return b"".join(blocks)
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """Return the content of a regular file.
+
+    Args:
+        path: The file.
+        most: Bytes that it may have.
+
+    Raises:
+        OSError: It cannot be read, is of another kind or larger; ``strerror`` says why.
+    """
+    with open_regular(path) as file:
+        content = read_most(file, most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"it is larger than {most:,} bytes", str(path))
+    return content
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -24,9 +71,12 @@ def write_whole(path: Path, content: bytes) -> None:
         content: All of its bytes.
 
     Raises:
-        OutputError: It cannot be written. What stood there before is untouched.
+        OutputError: It cannot be written, or is no regular file such as /dev/null, which would be
+            replaced. What stood there before is untouched.
     """
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise OSError(errno.EINVAL, "it is there already, and is no regular file")
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, beside = tempfile.mkstemp(prefix=_BESIDE, dir=path.parent)
         try:
@@ -51,11 +101,24 @@ def write_stdout(content: bytes) -> None:
     """
     if sys.stdout is None:
         raise OutputError("cannot write to standard output: it is closed")
-    try:
+    with _stdout():
         left = memoryview(content)
         while left:  # python -u has no buffer, and may write less than it was given
             left = left[sys.stdout.buffer.write(left) :]
         sys.stdout.buffer.flush()
+
+
+def flush_stdout() -> None:
+    """Write what standard output still keeps; ``OutputError`` where that fails."""
+    if sys.stdout is not None:
+        with _stdout():
+            sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _stdout() -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         # Else Python tries to write the rest again when it leaves, and complains.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

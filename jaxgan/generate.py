@@ -5,6 +5,7 @@ python -m jaxgan.generate --model generator.tflite --seed 7 --count 80 --out dig
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,7 +101,8 @@ class GenerateConfig:
             raise UserError(
                 f"--save-latents: expected a name that ends in .npy, got '{self.save_latents}'"
             )
-        if self.save_latents and self.save_latents.resolve() == Path(self.out).resolve():
+        # Not Path.resolve, which raises RuntimeError for a link that leads to itself.
+        if self.save_latents and os.path.realpath(self.save_latents) == os.path.realpath(self.out):
             raise UserError("--save-latents and --out name the same file; change one")
 
     def draws_grid(self) -> bool:
@@ -188,4 +190,4 @@ def _write(config: GenerateConfig, drawn: np.ndarray, columns: int, text: dict[s
 
 
 if __name__ == "__main__":
-    cli.run(main, GenerateConfig, "python -m jaxgan.generate")
+    cli.run(main, GenerateConfig, "python -m jaxgan.generate", once=True)

@@ -13,9 +13,10 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from jaxgan.errors import UserError
-from jaxgan.files import write_whole
+from jaxgan.files import read_regular, write_whole
 
 _MOST_PIXELS = 1_000_000  # a side; libpng's own bound
+_MOST_BYTES = 1 << 30  # of a PNG to describe, as C++ has it
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _FRAME = 50  # milliseconds
 
@@ -111,12 +112,11 @@ def read_text(path: Path) -> list[tuple[str, str]]:
         UserError: The file cannot be read, is no PNG, is damaged, or names no jaxgan model.
     """
     try:
-        with path.open("rb") as file:
-            if file.read(len(_SIGNATURE)) != _SIGNATURE:
-                raise UserError(f"--describe: {path} is no PNG file")
-            content = file.read()
+        content = read_regular(path, _MOST_BYTES)
     except OSError as error:
         raise UserError(f"--describe: cannot read {path}: {error.strerror}") from error
+    if not content.startswith(_SIGNATURE):
+        raise UserError(f"--describe: {path} is no PNG file")
     try:
         text = [data.partition(b"\0") for kind, data in _read_chunks(content) if kind == b"tEXt"]
     except ValueError as error:
@@ -131,14 +131,14 @@ def read_text(path: Path) -> list[tuple[str, str]]:
 
 def _read_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield (type, data) of each chunk up to IEND; ``ValueError`` where one is not as written."""
-    at, kind = 0, b""
+    at, kind = len(_SIGNATURE), b""
     while kind != b"IEND":
         length = int.from_bytes(content[at : at + 4], "big")
         body, end = content[at + 4 : at + 8 + length], at + 12 + length
         if end > len(content):
             raise ValueError("it ends too early")
         if zlib.crc32(body) != int.from_bytes(content[end - 4 : end], "big"):
-            raise ValueError(f"the check sum of a chunk at byte {at + len(_SIGNATURE)} is wrong")
+            raise ValueError(f"the check sum of a chunk at byte {at} is wrong")
         at, kind = end, body[:4]
         yield kind, body[4:]
 

@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+import re
 import sys
 import tempfile
 import time
@@ -18,26 +19,55 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from jaxgan.errors import OutputError
-from jaxgan.files import write_whole
+from jaxgan.config import MOST_STEPS
+from jaxgan.errors import OutputError, UserError
+from jaxgan.files import read_regular, write_whole
+
+_MOST_LOG = 1 << 30  # bytes
+_MOST_MESSAGE = 2_000  # characters of an error or a warning
 
 _out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 _err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 def say(text: str) -> None:
-    """Print a line to stdout."""
-    _out.print(text)
+    """Print lines to stdout."""
+    _out.print(_shown(text))
 
 
 def warn(text: str) -> None:
     """Print a warning to stderr; the work goes on."""
-    _err.print(f"warning: {text}", style="yellow")
+    _err.print(f"warning: {_message(text)}", style="yellow")
 
 
 def fail(text: str) -> None:
     """Print an error to stderr; the work ends."""
-    _err.print(f"error: {text}", style="bold red")
+    _err.print(f"error: {_message(text)}", style="bold red")
+
+
+def _shown(text: str) -> str:
+    """Return a text in which nothing but line breaks can act on a terminal or deceive the eye.
+
+    Names and texts come from foreign files: escape sequences, marks that turn the direction of
+    writing, bytes of no encoding.
+    """
+    return "".join(
+        letter if letter.isprintable() or letter == "\n" else _escaped(letter) for letter in text
+    )
+
+
+def _escaped(letter: str) -> str:
+    return letter.encode("unicode_escape").decode("ascii")
+
+
+def _message(text: str) -> str:
+    """Return a message as ``_shown``, long ones shortened in the middle.
+
+    Lines after the first are ours where they are indented; other breaks came with a foreign text.
+    """
+    if len(text) > _MOST_MESSAGE:
+        text = f"{text[: _MOST_MESSAGE // 2]} … {text[-_MOST_MESSAGE // 2 :]}"
+    return _shown(re.sub(r"\n(?!  )", r"\\n", text))
 
 
 def leave(code: int) -> NoReturn:
@@ -56,11 +86,12 @@ def table(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
         view.add_column(head, justify="right" if numeric else "left", no_wrap=True)
     for row in rows:
         view.add_row(*row)
-    Console(width=max(_out.width, 160), highlight=False).print(view)
+    width = max(_out.width, 160)
+    Console(width=width, highlight=False, markup=False, emoji=False).print(view)
 
 
 def _cell(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else _shown(str(value)).replace("\n", r"\n")
 
 
 @contextlib.contextmanager
@@ -157,19 +188,44 @@ def is_look(line: Mapping[str, float]) -> bool:
 
 
 def read_log(path: Path) -> list[dict[str, float]]:
-    """Return the reports of a metrics.jsonl; [] where there is none. Torn lines are left out."""
-    return _parsed(path, path.read_text(errors="replace") if path.exists() else "")
+    """Return the reports of a metrics.jsonl; [] where there is none. Torn lines are left out.
+
+    Raises:
+        UserError: It is no file, cannot be read, or is beyond all measure.
+    """
+    try:
+        content = read_regular(path, _MOST_LOG) if path.exists() else b""
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}; remove it") from error
+    return _parsed(path, content.decode(errors="replace"))
 
 
 def _parsed(path: Path, text: str) -> list[dict[str, float]]:
-    reports = []
+    reports, torn = [], []
     for line in text.splitlines():
         try:
-            report = json.loads(line)
-            reports.append({**report, "step": int(report["step"]), "seconds": report["seconds"]})
-        except (ValueError, TypeError, KeyError, RecursionError):
-            warn(f"{path}: a torn line was left out: {line[:40]!r}")
+            reports.append(_read_report(line))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            torn.append(line)
+    if torn:
+        count = "a torn line was" if len(torn) == 1 else f"{len(torn):,} torn lines were"
+        warn(f"{path}: {count} left out: {torn[0][:40]!r}")
     return reports
+
+
+def _read_report(line: str) -> dict[str, float]:
+    report = json.loads(line)
+    step, seconds = report["step"], report["seconds"]
+    if type(step) is not int or not 0 <= step <= MOST_STEPS or not 0 <= seconds < math.inf:
+        raise ValueError("no place in a run")
+    if not all(map(_is_figure, report.values())):
+        raise ValueError("not every value is a number")
+    return report
+
+
+def _is_figure(value: object) -> bool:
+    """Return whether a value is one that can be plotted, or is nan or infinite."""
+    return type(value) in (int, float) and (abs(value) < 1e30 or not abs(value) < math.inf)
 
 
 class Display:

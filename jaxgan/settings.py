@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 from jaxgan import __version__, checkpoint
 from jaxgan.config import ImageSpec, TrainConfig, differences, option
 from jaxgan.errors import UserError, first_line
-from jaxgan.files import write_whole
+from jaxgan.files import read_regular, write_whole
 
 _NAME = "config.json"
+_MOST_BYTES = 1 << 20
 _FORMAT = 2  # of run directories; 1 had its checksums in a folder of their own
 _TYPES = typing.get_type_hints(TrainConfig)
 
@@ -57,7 +58,7 @@ def read(run_dir: Path) -> Run | None:
     if not path.exists():
         return None
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(read_regular(path, _MOST_BYTES))
         format_ = content.get("format", 1) if "settings" in content else _FORMAT
         if format_ == _FORMAT:
             return _run(content)

@@ -12,11 +12,13 @@ import numpy as np
 
 from jaxgan import progress, verify
 from jaxgan.errors import ModelError, first_line
+from jaxgan.files import read_regular
 
 SIGNATURE = "generate_{}"  # one a batch size, with inputs latent, label and output image
 BETWEEN = "between_1"  # with inputs toward and share as well, an image between two classes
 METADATA = "jaxgan."  # prefix of our metadata keys
 _MOST_CLASSES = 65536  # as in C++
+_MOST_BYTES = 2**31  # a flatbuffer's offsets reach no further
 
 
 class Generator:
@@ -60,7 +62,7 @@ class Generator:
         if not self.batch_sizes:
             raise ModelError(
                 f"not a generator: expected a signature like {SIGNATURE.format(1)}, "
-                f"got {', '.join(signatures) or 'none'}"
+                f"got {', '.join(map(repr, signatures)) or 'none'}"
             )
         ours = {*map(SIGNATURE.format, self.batch_sizes), BETWEEN}
         self._runners = {
@@ -72,7 +74,7 @@ class Generator:
         if "latent" not in inputs or "image" not in outputs:
             raise ModelError(
                 "not a generator: expected latent → image, "
-                f"got {', '.join(inputs)} → {', '.join(outputs)}"
+                f"got {', '.join(map(repr, inputs))} → {', '.join(map(repr, outputs))}"
             )
         self.metadata = read_metadata(content)
         self.latent_size = int(inputs["latent"]["shape"][1])
@@ -92,7 +94,7 @@ class Generator:
     def read(cls, path: Path, threads: int = 1) -> Generator:
         """Load a model file; a ``ModelError`` names it."""
         try:
-            content = path.read_bytes()
+            content = read_regular(path, _MOST_BYTES)
         except OSError as error:
             raise ModelError(
                 f"cannot read {path}: {error.strerror}; --model takes a file of convert_tflite.py"

@@ -26,6 +26,7 @@ SMALL = (
 _CACHE = tempfile.TemporaryDirectory(prefix="jaxgan-tests-")
 os.environ["JAX_COMPILATION_CACHE_DIR"] = _CACHE.name
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = _CACHE.name  # so that nothing is left in the tree
 # A hostile model may ask for more memory than there is: fail as malloc does, do not abort.
 os.environ["ASAN_OPTIONS"] = "allocator_may_return_null=1"
 

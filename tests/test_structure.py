@@ -99,3 +99,60 @@ def test_only_progress_prints():
             call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"
         ]
         assert not printing, name
+
+
+# What can run code that a file holds, or write where an archive says.
+UNSAFE_MODULES = {
+    "pickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "yaml", "runpy",
+}  # fmt: skip
+UNSAFE_FUNCTIONS = {
+    "eval", "exec", "compile", "__import__", "os.system", "os.popen", "torch.load",
+    "np.load without allow_pickle=False", "extractall of a tar archive",
+}  # fmt: skip
+UNSAFE_METHODS = {"saved_model.load", "models.load_model", "model_from_json", "read_pickle"}
+SOURCES = [
+    ROOT / "train.py", ROOT / "convert_tflite.py",
+    *(path for name in ("jaxgan", "scripts", "benchmarks") for path in (ROOT / name).rglob("*.py")),
+]  # fmt: skip
+
+
+def risks(source: str) -> set[str]:
+    """Return what a program does that could run code out of a foreign file."""
+    nodes = list(ast.walk(ast.parse(source)))
+    modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    modules |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    modules = {name.split(".")[0] for name in modules}
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    return modules & UNSAFE_MODULES | {risk for call in calls for risk in of_call(call, modules)}
+
+
+def of_call(call: ast.Call, modules: set[str]) -> set[str]:
+    words = {word.arg: getattr(word.value, "value", None) for word in call.keywords}
+    name = ast.unparse(call.func)
+    if name.replace("numpy", "np") == "np.load" and words.get("allow_pickle") is not False:
+        name = "np.load without allow_pickle=False"
+    if name.endswith(".extractall") and "tarfile" in modules:  # zipfile cleans the names itself
+        name = "extractall of a tar archive"
+    found = {name} & UNSAFE_FUNCTIONS | {name for end in UNSAFE_METHODS if name.endswith(end)}
+    return found | {word for word in ("allow_pickle", "shell") if words.get(word)}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_program_runs_what_a_file_holds(path):
+    assert risks(path.read_text()) == set()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import pickle", "from pickle import loads", "import yaml", "eval('1')", "exec(text)",
+        "np.load(path)", "np.load(path, allow_pickle=True)", "numpy.load(path, mmap_mode='r')",
+        "np.save(path, x, allow_pickle=True)", "subprocess.run(text, shell=True)",
+        "os.system(text)", "keras.models.load_model(path)", "tensorflow.saved_model.load(path)",
+        "torch.load(path)",
+        "import tarfile\ntarfile.open(path).extractall()",
+    ],
+)  # fmt: skip
+def test_what_runs_code_is_found(line):
+    assert risks(line)
+    assert not risks("np.load(path, allow_pickle=False)\njson.loads(text)\nmodel.compile()")

@@ -110,7 +110,7 @@ class Task:
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path) as file:
+    with np.load(path, allow_pickle=False) as file:
         return dict(file)
 
 
