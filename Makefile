@@ -59,7 +59,7 @@ test-tflite: .venv/.installed tflite_cpp/build/.test-prerequisites
 	scripts/test_tflite.sh
 
 soak: .venv/.installed jaxgan/native/build/.tried
-	python tests/soak.py
+	PYTHONPATH=. python tests/soak.py
 
 # 25,000 of models, 5,000 of arrays, 5,000 of pictures: the same each time. A generator.tflite that
 # lies here is damaged, too.
