@@ -6,7 +6,7 @@ A checkpoint is a folder ``state/STEP`` of the run directory:
 - ``metrics.jsonl``: the run's reports up to that step;
 - ``checkpoint.json``: the score, and the SHA-256 of every other file.
 
-It is made under another name and renamed when it is whole and on the disk, so a folder that is
+It is made as ``.STEP.new`` and renamed when it is whole and on the disk, so a folder that is
 named by a step was complete once: whatever is wrong with it came later.
 """
 
@@ -41,7 +41,7 @@ _FOLDER = "state"  # in the run directory, a folder a step
 _ITEM = "default"  # what Orbax itself calls a checkpoint's only item
 _METRICS = "metrics.jsonl"
 _SEAL = "checkpoint.json"
-_NEW, _OLD = ".new", ".old"  # names of what is being written or removed
+_NEW, _OLD = ".{}.new", ".{}.old"  # names of what is being written or removed, by its step
 
 
 def _ignore_orphans(unraisable: Any) -> None:
@@ -133,7 +133,7 @@ class Store:
             writing.result()
 
     def _write(self, step: int, state: State, metrics: bytes, score: float | None) -> None:
-        new = self._run_dir / _FOLDER / _NEW
+        new = self._run_dir / _FOLDER / _NEW.format(step)
         try:
             _write_orbax(new / _ITEM, state)
             write_whole(new / _METRICS, metrics)
@@ -153,7 +153,7 @@ class Store:
         best = min((one for one in entries if one.score is not None), key=_score, default=None)
         for entry in entries[: -self._keep]:
             if entry != best:
-                old = self._run_dir / _FOLDER / _OLD  # so that a kill leaves no half of it
+                old = self._run_dir / _FOLDER / _OLD.format(entry.step)  # never a half of it
                 _step_dir(self._run_dir, entry.step).rename(old)
                 shutil.rmtree(old)
 
@@ -285,7 +285,8 @@ def _step_dir(run_dir: Path, step: int) -> Path:
 def _sweep(run_dir: Path) -> None:
     """Remove what a killed process left half written."""
     for name in (_NEW, _OLD):
-        shutil.rmtree(run_dir / _FOLDER / name, ignore_errors=True)
+        for folder in (run_dir / _FOLDER).glob(name.format("*")):
+            shutil.rmtree(folder, ignore_errors=True)
     for folder in (run_dir, run_dir / "samples"):
         sweep(folder)
 

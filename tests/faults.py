@@ -81,12 +81,12 @@ class Kill(NamedTuple):
 
     Attributes:
         aim: IN_WRITING or ANYWHERE.
-        writing: Whether a checkpoint was being written then.
+        writing: Step of the checkpoint that was being written then; None if none was.
         lost: Steps that were reported and have to be taken again.
     """
 
     aim: str
-    writing: bool
+    writing: int | None
     lost: int
 
 
@@ -94,6 +94,12 @@ def newest(run_dir: Path) -> int:
     """Return the step of the newest checkpoint; 0 if there is none."""
     steps = [entry.step for entry in checkpoint.saved(run_dir)]
     return steps[-1] if steps else 0
+
+
+def writing(run_dir: Path) -> int | None:
+    """Return the step of the checkpoint that is being written; None if none is."""
+    found = list(run_dir.glob("state/.*.new"))
+    return int(found[0].name.split(".")[1]) if found else None
 
 
 def reported(run_dir: Path) -> int:
@@ -105,13 +111,11 @@ def reported(run_dir: Path) -> int:
 
 def kill(running: subprocess.Popen, run_dir: Path, aim: str, chance: random.Random) -> Kill | None:
     """Kill a training at a random moment; None if it ended before."""
-    new = run_dir / "state" / ".new"
     if aim == IN_WRITING:
         for _ in range(chance.choice((1, 1, 2, 3))):  # the first checkpoint or a later one
-            while running.poll() is None and not new.exists():
+            while running.poll() is None and writing(run_dir) is None:
                 time.sleep(0.0005)
-            pause = chance.uniform(0, 0.1)
-            time.sleep(pause)
+            time.sleep(chance.uniform(0, 0.1))
     else:
         end = time.monotonic() + chance.uniform(0.5, 6.0)
         while running.poll() is None and time.monotonic() < end:
@@ -119,10 +123,9 @@ def kill(running: subprocess.Popen, run_dir: Path, aim: str, chance: random.Rand
     if running.poll() is not None:
         return None
     os.kill(running.pid, signal.SIGSTOP)  # so that what is looked at is what was killed
-    writing = new.exists()
-    lost = reported(run_dir) - newest(run_dir)
+    done = Kill(aim, writing(run_dir), reported(run_dir) - newest(run_dir))
     running.kill()
-    return Kill(aim, writing, lost)
+    return done
 
 
 def killed_run(
@@ -144,8 +147,8 @@ def killed_run(
             assert running.returncode == 0, (running.returncode, out, err)
             break
         assert "Traceback" not in err, err
-        # The checkpoint that was due last may be lost with its writer, the one before it may not.
-        due = reported(run_dir) // INTERVAL * INTERVAL
+        # What was being written, or was due and about to be, may be lost; the one before may not.
+        due = done.writing or reported(run_dir) // INTERVAL * INTERVAL
         assert newest(run_dir) >= due - INTERVAL, (due, newest(run_dir))
         kills.append(done)
     assert not list(run_dir.rglob(".jaxgan.*")), "half written files are left"

@@ -64,7 +64,7 @@ def test_ten_kills_change_nothing(digits, tmp_path):
     aims = itertools.islice(itertools.cycle((faults.IN_WRITING, faults.ANYWHERE)), 10)
     arguments = faults.command(folder, digits, *epochs)
     kills = faults.killed_run(folder, arguments, aims, random.Random(0))
-    assert any(kill.writing for kill in kills)
+    assert any(kill.writing is not None for kill in kills)
     same(folder, tmp_path / "whole")
 
 
@@ -150,7 +150,7 @@ def test_a_full_disk_costs_nothing(half, digits, whole, tmp_path, kilobytes):
     refused(done, 5, "cannot write", "No space left on device")
     assert done.returncode == 5
     assert all(checkpoint.fault(after, one.step) is None for one in checkpoint.saved(after))
-    assert faults.newest(after) >= 80 and not (after / "state" / ".new").exists()
+    assert faults.newest(after) >= 80 and faults.writing(after) is None
     if kilobytes == 280:  # the others end at the same places, earlier
         assert faults.finish(after, digits, *EPOCHS).returncode == 0
         same(after, whole)

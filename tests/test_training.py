@@ -352,7 +352,7 @@ def test_a_signal_during_the_last_save_does_not_end_it(data_dir, tmp_path):
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     while running.poll() is None:
-        if list(folder.glob("state/.new")):
+        if list(folder.glob("state/.*.new")):
             running.terminate()
             break
         time.sleep(0.001)
