@@ -81,12 +81,19 @@ def start(program: Program, *arguments: str | Path) -> Left:
     return Left(code, *(stream.buffer.getvalue().decode(errors="replace") for stream in streams))
 
 
-def check(left: Left, codes: set[int] = frozenset(range(6))) -> None:
-    """Hold what is promised of every start of a program."""
+def check(left: Left, codes: set[int] = frozenset(range(6)), table: bool = False) -> None:
+    """Hold what is promised of every start of a program.
+
+    Args:
+        left: What it left.
+        codes: Exit codes that it may have.
+        table: Whether indented lines, of settings, may come on top of three.
+    """
     assert left.code in codes, left
     assert "Traceback" not in left.err, left
     assert "internal error" not in left.err, left
     lines = [line for line in left.err.splitlines() if line.strip()]
+    lines = [line for line in lines if not (table and line.startswith("  "))]
     assert len(lines) <= 3, left
     assert lines or left.code == 0, left
     shown = left.err if left.out.startswith(PNG) else left.err + left.out
@@ -550,6 +557,8 @@ def test_configs(place, spoilt_run):
         path.write_bytes(text.encode("utf-8", "surrogatepass"))
         check(start(READ, spoilt_run), {0, 2})
         check(start(INSPECT, spoilt_run), {0, 2})
+        resumed = start(TRAIN, "--run-dir", spoilt_run, "--data-dir", "folder")
+        check(resumed, {2}, table=True)
 
     holds()
     for target in PATHS:
@@ -880,12 +889,18 @@ def test_a_terminal_of_few_letters(tmp_path):
     assert r"\xe9 is no run directory" in done.stderr
 
 
-def test_standard_output_is_full(run_dir):
-    with open("/dev/full", "w") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "jaxgan.inspect", run_dir],
-            cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+@pytest.mark.parametrize("out", ["/dev/full", "pipe"])
+def test_standard_output_takes_nothing(run_dir, out):
+    if out == "pipe":
+        reader, writer = os.pipe()
+        os.close(reader)
+    else:
+        writer = os.open(out, os.O_WRONLY)
+    done = subprocess.run(
+        [sys.executable, "-m", "jaxgan.inspect", run_dir],
+        cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    os.close(writer)
     check(Left(done.returncode, "", done.stderr), {5})
 
 
