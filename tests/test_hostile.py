@@ -227,7 +227,7 @@ def hold_options(program: Program, count: int, *base: str | Path) -> None:
 
 
 def test_options_of_train():
-    hold_options(TRAIN, 100, "--data-dir", "folder", "--run-dir", "run")
+    hold_options(TRAIN, 60, "--data-dir", "folder", "--run-dir", "run")
 
 
 def test_options_of_convert(run_dir, unconverted):
@@ -245,7 +245,7 @@ def test_options_of_evaluate(model):
 
 
 def test_options_of_generate(model):
-    @examples(150)
+    @examples(90)
     @given(calls(generate.GenerateConfig))
     def holds(arguments):
         base = ("--model", str(model), "--count", "2")
@@ -286,7 +286,7 @@ def test_options_of_the_cpp_program(program, model):
         "/dev/full",
     }  # see the next test
 
-    @examples(150)
+    @examples(90)
     @given(calls(generate.GenerateConfig))
     def holds(arguments):
         values = {part.rpartition("=")[2] for part in arguments}
@@ -375,7 +375,7 @@ GOOD = npy.encode(np.zeros((2, 64), np.float32))
 
 
 def test_latents(model):
-    @examples(120)
+    @examples(80)
     @given(st.one_of(arrays(), arrays(), mutants(GOOD)))
     @example(GOOD)
     def holds(content):
@@ -459,7 +459,7 @@ def _bytes(text: str) -> bytes:
 
 
 def test_pictures():
-    @examples(150)
+    @examples(90)
     @given(st.one_of(pngs(), pngs(), st.binary(max_size=50)))
     def holds(content):
         Path("given.png").write_bytes(content)
@@ -551,7 +551,7 @@ def test_configs(place, spoilt_run):
     path = spoilt_run / "config.json"
     whole = json.loads(path.read_text())
 
-    @examples(25)
+    @examples(15)
     @given(st.one_of(configs(whole), configs(whole), st.sampled_from(ODD_JSON), KEYS))
     def holds(text):
         path.write_bytes(text.encode("utf-8", "surrogatepass"))
@@ -729,7 +729,7 @@ def test_names_of_signatures(model):
         Path("x.tflite").write_bytes(spoilt)
         left = start(GENERATE, "--model", "x.tflite", "--out", "x.png")
         check(left, {3})
-        assert "not a generator" in left.err or "utf-8" in left.err
+        assert "x.tflite is not a" in left.err  # generator, or model, by whichever check is first
 
 
 class Bomb:
