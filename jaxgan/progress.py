@@ -26,8 +26,19 @@ from jaxgan.files import read_regular, write_whole
 _MOST_LOG = 1 << 30  # bytes
 _MOST_MESSAGE = 2_000  # characters of an error or a warning
 
-_out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
-_err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+class _Console(Console):
+    """Text as it is; a pipe that nobody reads is a fault as any other."""
+
+    def __init__(self, **options) -> None:
+        super().__init__(**options, highlight=False, markup=False, emoji=False)
+
+    def on_broken_pipe(self) -> None:
+        raise
+
+
+_out = _Console(soft_wrap=True)
+_err = _Console(stderr=True, soft_wrap=True)
 
 
 def say(text: str) -> None:
@@ -86,8 +97,7 @@ def table(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
         view.add_column(head, justify="right" if numeric else "left", no_wrap=True)
     for row in rows:
         view.add_row(*row)
-    width = max(_out.width, 160)
-    Console(width=width, highlight=False, markup=False, emoji=False).print(view)
+    _Console(width=max(_out.width, 160)).print(view)
 
 
 def _cell(value: object) -> str:
