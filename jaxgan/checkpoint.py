@@ -18,11 +18,12 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 import stat
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -169,26 +170,27 @@ class Store:
         Raises:
             UserError: There are checkpoints, but none is sound.
         """
-        damaged: list[int] = []
+        damaged: dict[int, Exception] = {}
         for step in [entry.step for entry in reversed(saved(self._run_dir))]:
             folder = _step_dir(self._run_dir, step)
             try:
                 tree, metrics = _read(folder), (folder / _METRICS).read_bytes()
                 state = as_state(tree, like)
             except Exception as error:  # noqa: BLE001 Orbax raises many kinds for damaged files
-                _warn_damaged(folder, error)
-                damaged.append(step)
+                damaged[step] = error
                 continue
+            _warn_damaged(self._run_dir, damaged)
             self._set_aside(damaged)
             return Restored(state, metrics)
         if damaged:
+            _warn_damaged(self._run_dir, damaged)
             raise UserError(
                 f"none of the {len(damaged)} checkpoints in {self._run_dir} can be read; "
                 "give another --run-dir, or remove this one to start again"
             )
         return None
 
-    def _set_aside(self, steps: list[int]) -> None:
+    def _set_aside(self, steps: Iterable[int]) -> None:
         for step in steps:
             aside = self._run_dir / "damaged" / str(step)
             if aside.exists():
@@ -200,7 +202,11 @@ class Store:
 def saved(run_dir: Path) -> list[Saved]:
     """Return the checkpoints of a run directory, oldest first; [] where there are none."""
     folder = run_dir / _FOLDER
-    steps = [path for path in folder.iterdir() if path.name.isdigit()] if folder.is_dir() else []
+    steps = (
+        [path for path in folder.iterdir() if re.fullmatch("[0-9]+", path.name)]
+        if folder.is_dir()
+        else []
+    )
     return [_describe(path) for path in sorted(steps, key=lambda path: int(path.name))]
 
 
@@ -223,12 +229,16 @@ def load(run_dir: Path, step: int | None = None) -> tuple[int, dict[str, Any]]:
         raise UserError(
             f"--step: {run_dir} has checkpoints {', '.join(map(str, steps))}, got {step}"
         )
+    damaged: dict[int, Exception] = {}
     for candidate in reversed(steps) if step is None else [step]:
-        folder = _step_dir(run_dir, candidate)
         try:
-            return candidate, _read(folder)
+            tree = _read(_step_dir(run_dir, candidate))
         except Exception as error:  # noqa: BLE001 Orbax raises many kinds for damaged files
-            _warn_damaged(folder, error)
+            damaged[candidate] = error
+            continue
+        _warn_damaged(run_dir, damaged)
+        return candidate, tree
+    _warn_damaged(run_dir, damaged)
     which = "no readable checkpoint" if step is None else f"checkpoint {step} cannot be read"
     raise UserError(f"{which} in {run_dir}, which has steps {', '.join(map(str, steps))}")
 
@@ -368,5 +378,12 @@ def _score(entry: Saved) -> float:
     return entry.score
 
 
-def _warn_damaged(folder: Path, error: Exception) -> None:
-    progress.warn(f"checkpoint {folder} is damaged: {first_line(error)}")
+def _warn_damaged(run_dir: Path, faults: Mapping[int, Exception]) -> None:
+    """Name damaged checkpoints in one line."""
+    if faults:
+        progress.warn(
+            "; ".join(
+                f"checkpoint {_step_dir(run_dir, step)} is damaged: {first_line(error)}"
+                for step, error in faults.items()
+            )
+        )
