@@ -24,6 +24,15 @@ _BYTES = {_FLOAT32: 4, _FLOAT16: 2, _INT32: 4, _INT64: 8, _BOOL: 1, _INT8: 1}
 _METADATA = {"min_runtime_version", "CONVERSION_METADATA", "reduced_precision_support"}
 
 
+HEAD = 8  # bytes that tell a model
+MOST_BYTES = 2**31 - 1  # offsets in a flatbuffer reach no further
+
+
+def begins(content: bytes) -> bool:
+    """Return whether a file begins as a model does."""
+    return content[4:HEAD] == b"TFL3"
+
+
 def verify(content: bytes) -> None:
     """Refuse a file that is not of the kind that ``convert_tflite.py`` writes.
 
@@ -491,8 +500,9 @@ def _check_names(named: Iterator[_Table], wanted: tuple[int, ...]) -> None:
 
 
 def _check_model(content: bytes) -> None:
-    if content[4:8] != b"TFL3":
+    if not begins(content):
         raise struct.error
+    _expect(len(content) <= MOST_BYTES, "it is 2 GiB or larger")
     model = _Table.at(content, struct.unpack_from("<I", content)[0])
     model.has_none_from(8)
     buffers = _read_buffers(model)

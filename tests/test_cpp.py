@@ -655,6 +655,16 @@ def test_files_without_an_end(sanitized, tmp_path):
         assert done.returncode == code, done.stderr
 
 
+def test_python_reads_no_more_than_a_model(tmp_path):
+    path = tmp_path / "large.tflite"
+    path.write_bytes(SOUND.read_bytes())
+    os.truncate(path, 5_000_000_000)
+    command = sys.executable, "-m", "jaxgan.generate", "--out", tmp_path / "x.png", "--model"
+    limited = "sh", "-c", 'ulimit -v 12000000; exec "$@"', "sh", *command
+    refused(run(*limited, path, timeout=60), 3, "2 GiB", str(path))
+    refused(run(*limited, "/dev/zero", timeout=60), 3, "not a TensorFlow Lite model", "/dev/zero")
+
+
 def test_a_file_that_shrinks_while_it_is_read(sanitized, tmp_path):
     path, stop = tmp_path / "model", time.monotonic() + 2
     path.write_bytes(SOUND.read_bytes())
