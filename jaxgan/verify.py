@@ -22,6 +22,7 @@ _LEAST_FACTOR, _MOST_FACTOR = 2.0**-8, 2.0**7
 _FLOAT32, _FLOAT16, _INT32, _INT64, _BOOL, _INT8 = 0, 1, 2, 4, 6, 9
 _BYTES = {_FLOAT32: 4, _FLOAT16: 2, _INT32: 4, _INT64: 8, _BOOL: 1, _INT8: 1}
 _METADATA = {"min_runtime_version", "CONVERSION_METADATA", "reduced_precision_support"}
+_MOST_BYTES = 2**31 - 1  # offsets in a flatbuffer reach no further
 
 
 def verify(content: bytes) -> None:
@@ -493,6 +494,7 @@ def _check_names(named: Iterator[_Table], wanted: tuple[int, ...]) -> None:
 def _check_model(content: bytes) -> None:
     if content[4:8] != b"TFL3":
         raise struct.error
+    _expect(len(content) <= _MOST_BYTES, "it is 2 GiB or larger")
     model = _Table.at(content, struct.unpack_from("<I", content)[0])
     model.has_none_from(8)
     buffers = _read_buffers(model)

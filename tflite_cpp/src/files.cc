@@ -4,19 +4,17 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <memory>
 #include <random>
 #include <system_error>
 
 #include "jaxgan/errors.h"
+#include "open.h"
 #include "platform.h"
 
 namespace jaxgan {
 namespace {
 
 namespace fs = std::filesystem;
-
-using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
 
 [[noreturn]] void cannot_write(const std::string& path, const std::string& why) {
   throw OutputError("cannot write " + path + ": " + why);
@@ -64,7 +62,8 @@ class Beside {
 }  // namespace
 
 Bytes read_input(const std::string& path, std::size_t most, const std::string& option) {
-  const File file(std::fopen(path.c_str(), "rb"), std::fclose);
+  std::string why;
+  const File file = open_regular(path, why);
   Bytes content;
   std::uint8_t block[65536];
   while (file && content.size() <= most) {
@@ -72,8 +71,9 @@ Bytes read_input(const std::string& path, std::size_t most, const std::string& o
     if (size == 0) break;
     content.insert(content.end(), block, block + size);
   }
-  if (!file || std::ferror(file.get()) != 0) {
-    throw UsageError(option + ": cannot read " + path + ": " + std::strerror(errno));
+  if (file && std::ferror(file.get()) != 0) why = std::strerror(errno);
+  if (!why.empty()) {
+    throw UsageError(option + ": cannot read " + path + ": " + why);
   }
   if (content.size() > most) {
     throw UsageError(option + ": " + path + " is too large; expected at most " +

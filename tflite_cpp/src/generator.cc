@@ -13,6 +13,7 @@
 #include <system_error>
 #include <utility>
 
+#include "open.h"
 #include "runtime.h"
 #include "verify.h"
 
@@ -34,24 +35,24 @@ int number(const std::string& text) {
   return fault == std::errc() && rest == end ? value : -1;
 }
 
-// What a file that is no model, such as /dev/zero, is told by before it is read whole.
+// What a large file that is no model is told by before it is read whole.
 bool begins_as_model(const std::vector<char>& content) {
   constexpr char kIdentifier[] = "TFL3";
   return content.size() >= 8 && std::equal(kIdentifier, kIdentifier + 4, content.begin() + 4);
 }
 
 std::vector<char> read(const std::string& path) {
-  const auto fail = [&] {
-    return ModelError("cannot read " + path + ": " + std::strerror(errno) +
+  const auto fail = [&](const std::string& why) {
+    return ModelError("cannot read " + path + ": " + why +
                       "; expected a file of convert_tflite.py");
   };
   const auto none = [&](const char* what) {
     return ModelError(path + " is not a TensorFlow Lite model: " + what);
   };
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"),
-                                                            std::fclose);
-  if (!file) throw fail();
-  std::error_code unknown;  // of what is no regular file
+  std::string why;
+  const File file = open_regular(path, why);
+  if (!file) throw fail(why);
+  std::error_code unknown;
   const std::uintmax_t size = std::filesystem::file_size(path, unknown);
   if (!unknown && size > kMostBytes) throw none("it is 2 GiB or larger");
   std::vector<char> content;
@@ -62,7 +63,7 @@ std::vector<char> read(const std::string& path) {
     if (content.size() > kMostBytes) throw none("it is 2 GiB or larger");
     if (!unknown) content.reserve(static_cast<std::size_t>(size));
   }
-  if (std::ferror(file.get()) != 0) throw fail();
+  if (std::ferror(file.get()) != 0) throw fail(std::strerror(errno));
   if (content.empty()) throw ModelError(path + " is empty; convert the model again");
   return content;
 }

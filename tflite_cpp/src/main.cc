@@ -323,6 +323,23 @@ void run(const Options& options) {
   }
 }
 
+// Such letters could do anything to the terminal that a message is shown on.
+void refuse_control_characters(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    for (std::size_t at = 0; at < argument.size(); ++at) {
+      const auto byte = [&](std::size_t place) {
+        return place < argument.size() ? static_cast<unsigned char>(argument[place]) : 0;
+      };
+      const bool further = byte(at) == 0xc2 && byte(at + 1) >= 0x80 && byte(at + 1) < 0xa0;
+      if (byte(at) < 0x20 || byte(at) == 0x7f || further) {
+        throw UsageError("expected no control characters in options, got one in number " +
+                         std::to_string(i));
+      }
+    }
+  }
+}
+
 }  // namespace
 
 // Exit codes: 0 done, 1 a fault of the program itself, 2 wrong options, 3 model, 4 runtime library,
@@ -335,6 +352,7 @@ int main(int argc, char** argv) {
   declare(app, options);
   ignore_broken_pipes();
   try {
+    refuse_control_characters(argc, argv);
     app.parse(argc, argv);
     run(options);
   } catch (const CLI::ParseError& error) {
