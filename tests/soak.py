@@ -29,7 +29,7 @@ from conftest import ROOT
 
 from jaxgan import checkpoint, progress
 
-EPOCHS = ("--epochs", "60")
+EPOCHS = ("--epochs", "150")
 WARM = 200  # steps after which nothing may grow
 PAGE = ROOT / "docs" / "reliability.md"
 TABLE = re.compile(r"(<!-- table -->\n).*(<!-- end -->)", re.DOTALL)
