@@ -12,7 +12,7 @@ from jaxgan.errors import UserError
 # Settings that do not change what a run computes, but for rounding; a resumed run may change them.
 MAY_CHANGE = (
     "epochs", "minutes", "data_dir", "run_dir", "fork", "checkpoint_every", "checkpoint_minutes",
-    "keep_checkpoints", "report_every", "evaluate_every", "saved_model", "convolution",
+    "keep_checkpoints", "report_every", "evaluate_every", "convert", "saved_model", "convolution",
     "compilation_cache",
 )  # fmt: skip
 
@@ -149,6 +149,10 @@ class TrainConfig:
     report_every: int = 100
     """Steps between lines in metrics.jsonl."""
 
+    convert: bool = True
+    """Write the final graph, generator.tflite, at the end; --no-convert leaves it to
+    convert_tflite.py."""
+
     saved_model: bool = False
     """Write a TensorFlow SavedModel folder beside generator.tflite at the end."""
 
@@ -165,6 +169,9 @@ class TrainConfig:
         _require(self, "latent_size", fits, f"at most {MOST_LATENT}")
         for name in ("data_dir", "run_dir", "fork"):
             _require(self, name, getattr(self, name) != "", "the name of a folder")
+        _require(
+            self, "saved_model", self.convert or not self.saved_model, "no --no-convert with it"
+        )
         _require(self, "seed", 0 <= self.seed < 2**32, "a whole number from 0 to 4294967295")
         for name in ("learning_rate", "learning_rate_images", "anneal_images", "ema_half_life"):
             _require(self, name, 0 < getattr(self, name) < math.inf, "a number above 0")

@@ -420,7 +420,7 @@ def _sound(state: State) -> State:
 
 
 def _finish(config: TrainConfig, spec: ImageSpec, state: State, judge: Judge, code: int) -> int:
-    """Plot the losses and, unless the run was interrupted, write the final graph."""
+    """Plot the losses; write the final graph unless interrupted, or told not to."""
     run_dir = Path(config.run_dir)
     reports = progress.read_log(run_dir / "metrics.jsonl")
     if reports:
@@ -430,6 +430,7 @@ def _finish(config: TrainConfig, spec: ImageSpec, state: State, judge: Judge, co
             f"saved {run_dir} at step {int(state.step)}" if state.step else "nothing to save yet"
         )
         progress.say(f"{saved}; the same command continues it")
+    if code or not config.convert:
         return code
     folder = run_dir / "saved_model" if config.saved_model else None
     progress.say("converting the generator")

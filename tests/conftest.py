@@ -44,9 +44,12 @@ def python(*arguments: str | Path, **options) -> subprocess.CompletedProcess[str
     return run(sys.executable, *arguments, env=environment, **options)
 
 
-def train(*arguments: str | Path, **options) -> subprocess.CompletedProcess[str]:
-    """Run train.py with the small network."""
-    return python("train.py", *SMALL, *arguments, **options)
+def train(
+    *arguments: str | Path, convert: bool = False, **options
+) -> subprocess.CompletedProcess[str]:
+    """Run train.py with the small network; converting takes most of the time of a short run."""
+    ends = () if convert else ("--no-convert",)
+    return python("train.py", *SMALL, *ends, *arguments, **options)
 
 
 def refused(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
@@ -75,7 +78,7 @@ def run_dir(data_dir, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "run"
     done = train(
         "--data-dir", data_dir, "--run-dir", folder, "--epochs", "2", "--checkpoint-every", "1",
-        "--evaluate-every", "1",
+        "--evaluate-every", "1", convert=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return folder
@@ -92,7 +95,8 @@ def plain_model(data_dir, tmp_path_factory) -> Path:
     """The generator of a plain GAN, without classes."""
     folder = tmp_path_factory.mktemp("runs") / "plain"
     done = train(
-        "--no-conditional", "--data-dir", data_dir, "--run-dir", folder, "--epochs", "1"
+        "--no-conditional", "--data-dir", data_dir, "--run-dir", folder, "--epochs", "1",
+        convert=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return folder / "generator.tflite"

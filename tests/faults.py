@@ -27,7 +27,7 @@ EPOCH = 20  # steps: 1,000 digits in batches of 50
 INTERVAL = 2 * EPOCH  # steps between checkpoints
 OPTIONS = (
     "--width", "4", "--batch-size", "50", "--latent-size", "8", "--report-every", "7",
-    "--learning-rate", "1e-3", "--evaluate-every", "0", "--checkpoint-every", "2",
+    "--learning-rate", "1e-3", "--evaluate-every", "0", "--checkpoint-every", "2", "--no-convert",
 )  # fmt: skip
 # Every objective, with and without penalties and labels, and every dataset.
 VARIANTS = (
@@ -71,7 +71,7 @@ def remains(run_dir: Path) -> dict[str, object]:
     ]
     step, state = checkpoint.load(run_dir)
     found = {"step": step, "state": checkpoint.fingerprint(state), "metrics": timeless}
-    for path in (run_dir / "generator.tflite", *sorted((run_dir / "samples").iterdir())):
+    for path in (*run_dir.glob("generator.tflite"), *sorted((run_dir / "samples").iterdir())):
         found[path.name] = path.read_bytes()
     return found
 

@@ -29,7 +29,8 @@ from conftest import ROOT
 
 from jaxgan import checkpoint, progress
 
-EPOCHS = ("--epochs", "150")
+EPOCHS = ("--epochs", "150", "--convert")
+EIGHT = ("--epochs", "8", "--convert")
 WARM = 200  # steps after which nothing may grow
 PAGE = ROOT / "docs" / "reliability.md"
 TABLE = re.compile(r"(<!-- table -->\n).*(<!-- end -->)", re.DOTALL)
@@ -146,14 +147,14 @@ def starving(work: Path, data_dir: Path, run_dir: Path) -> Iterator[Row]:
     """Continue a run on disks with less and less room, then where there is some again."""
     sound, codes, sizes = 0, collections.Counter(), (0, 4, 12, 28, 60, 100, 150, 220, 300, 400, 600)
     whole = work / "wide"
-    assert faults.finish(whole, data_dir, "--epochs", "8").returncode == 0
+    assert faults.finish(whole, data_dir, *EIGHT).returncode == 0
     for size in sizes:
         after = work / f"small-{size}"
-        arguments = faults.command(run_dir, data_dir, "--epochs", "8")
+        arguments = faults.command(run_dir, data_dir, *EIGHT)
         done = faults.on_small_disk(run_dir, size, arguments, after)
         codes[done.returncode] += 1
         assert len(done.stderr.splitlines()) <= 3, done.stderr
-        assert faults.finish(after, data_dir, "--epochs", "8").returncode == 0
+        assert faults.finish(after, data_dir, *EIGHT).returncode == 0
         sound += faults.remains(after) == faults.remains(whole)
     told = ", ".join(f"exit {code} {count} times" for code, count in sorted(codes.items()))
     yield Row(

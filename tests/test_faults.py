@@ -57,7 +57,7 @@ def same(run_dir, other):
 
 
 def test_ten_kills_change_nothing(digits, tmp_path):
-    epochs = ("--epochs", "30")
+    epochs = ("--epochs", "30", "--convert")
     done = faults.finish(tmp_path / "whole", digits, *epochs)
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "killed"

@@ -57,7 +57,7 @@ def _run(task: Task, minutes: float, run_dir: Path) -> None:
         "--seed": task.seed,
     }  # fmt: skip
     words = [str(word) for pair in options.items() for word in pair]
-    plain = [] if task.labels else ["--no-conditional"]
+    plain = ["--no-convert"] + ([] if task.labels else ["--no-conditional"])
     plain += [f"--{option}" for option in task.changed]
     command = [sys.executable, str(_PROGRAM), *words, *plain]
     running = subprocess.Popen(
