@@ -75,6 +75,8 @@ def train(config: TrainConfig) -> int:
         ):
             restored = store.restore_newest(start) or checkpoint.Restored(start, b"")
             settings.write(run_dir, run)
+            if origin is not None:
+                store.save(start, b"")
             if not (run_dir / "samples" / "real.png").exists():
                 write_real(run_dir, spec, dataset)
             if known:
@@ -116,7 +118,7 @@ def _loop(
             ended = step % steps_per_epoch == 0
             if not ended and not saving.is_late():
                 continue
-            watch.settle()
+            watch.pause()
             store.settle(wait=False)
             epoch = step // steps_per_epoch
             if ended:
@@ -307,8 +309,14 @@ class _Watch:
             self._log.write({**self._place(step), **quality})
             self._display.tell(quality, collapse(quality, step * self._config.batch_size))
 
+    def pause(self) -> None:
+        """Look at the last call and stop the clock, before what is no training."""
+        self.settle()
+        if self._latest is not None and self._latest[1] != self._lapped:
+            self._lap(self._latest[1], counts=True)
+
     def restart(self) -> None:
-        """Leave what was done since the last report, samples and saving, out of the clock."""
+        """Start the clock again after ``pause``."""
         self._started = time.perf_counter()
 
     def _lap(self, step: int, counts: bool) -> float:

@@ -18,7 +18,7 @@ import orbax.checkpoint as ocp
 import pytest
 from conftest import refused
 
-from jaxgan import checkpoint, settings
+from jaxgan import checkpoint, progress, settings
 from jaxgan.gan import make_gan
 
 EPOCHS = ("--epochs", "8")
@@ -90,6 +90,9 @@ def test_minutes_between_checkpoints_save_within_an_epoch(digits, whole, tmp_pat
     steps = [entry.step for entry in checkpoint.saved(tmp_path / "run")]
     assert any(step % faults.EPOCH for step in steps)
     same(tmp_path / "run", whole)
+    lines = progress.read_log(tmp_path / "run" / "metrics.jsonl")
+    seconds = [line["seconds"] for line in lines]
+    assert seconds == sorted(seconds) and seconds[-1] > seconds[0]
     # Each of them is a place to go on from.
     for step in steps:
         if step > 30:
@@ -265,6 +268,7 @@ def test_a_fork_may_change_what_a_run_may_not(half, digits, tmp_path):
     done = faults.finish(half, digits, *EPOCHS, *other, "--fork", str(fork))
     assert done.returncode == 0, done.stderr
     assert "from step 100 of 200" in done.stdout  # 4,000 images seen, 25 steps an epoch
+    assert checkpoint.saved(fork)[0].step == 100  # the state that it starts from is its own
     known = settings.read(fork).config
     assert (known.run_dir, known.fork, known.batch_size) == (str(fork), None, 40)
 
