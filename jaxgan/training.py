@@ -368,7 +368,8 @@ def _enough_memory(config: TrainConfig) -> Iterator[None]:
     try:
         yield
     except (MemoryError, jax.errors.JaxRuntimeError) as error:
-        if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+        signs = ("RESOURCE_EXHAUSTED", "bad_alloc")  # of XLA itself, and of what it calls
+        if isinstance(error, MemoryError) or any(sign in str(error) for sign in signs):
             raise TrainingError(
                 f"out of memory with --batch-size {config.batch_size} and --width {config.width}; "
                 "give smaller ones, with a new --run-dir; checkpoints are kept"

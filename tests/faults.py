@@ -57,6 +57,11 @@ def command(run_dir: Path, data_dir: Path, *options: str) -> list[str]:
     ]  # fmt: skip
 
 
+def with_memory(megabytes: int, arguments: list[str]) -> list[str]:
+    """Return a command that has so much address space."""
+    return ["sh", "-c", 'ulimit -v "$0" && exec "$@"', str(megabytes * 1024), *arguments]
+
+
 def finish(run_dir: Path, data_dir: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Train to the end."""
     return subprocess.run(command(run_dir, data_dir, *options), capture_output=True, text=True)

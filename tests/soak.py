@@ -173,13 +173,12 @@ def without_memory(work: Path, data_dir: Path) -> Iterator[Row]:
     outcomes = collections.Counter()
     for megabytes in range(1100, 3100, 200):
         run_dir = work / f"memory-{megabytes}"
-        limit = megabytes << 20
+        arguments = faults.command(
+            run_dir, data_dir, "--epochs", "2", "--width", "128", "--batch-size", "1000"
+        )
         done = subprocess.run(
-            faults.command(run_dir, data_dir, "--epochs", "2", "--width", "128",
-                           "--batch-size", "1000"),
-            capture_output=True, text=True,
-            preexec_fn=lambda limit=limit: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
-        )  # fmt: skip
+            faults.with_memory(megabytes, arguments), capture_output=True, text=True
+        )
         told = "out of memory with --batch-size 1000 and --width 128" in done.stderr
         if told or done.returncode == 0:
             outcomes["told in a sentence" if told else "trained"] += 1

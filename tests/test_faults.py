@@ -7,7 +7,6 @@ import itertools
 import json
 import os
 import random
-import resource
 import shutil
 import signal
 import subprocess
@@ -214,13 +213,10 @@ def test_a_kill_while_a_program_is_kept_leaves_no_torn_one(digits, tmp_path):
     assert program.stat().st_size > 0.9 * size and program.with_name(used).exists()
 
 
-def test_memory_that_runs_out_is_told(digits, tmp_path):
+def test_memory_that_runs_out_is_told(digits, whole, tmp_path):  # without TensorFlow, then
     wide = ("--width", "128", "--batch-size", "1000")
-    limit = 1_300 << 20
-    done = subprocess.run(
-        faults.command(tmp_path / "run", digits, *EPOCHS, *wide), capture_output=True, text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
-    )  # fmt: skip
+    command = faults.with_memory(1_300, faults.command(tmp_path / "run", digits, *EPOCHS, *wide))
+    done = subprocess.run(command, capture_output=True, text=True)
     refused(done, 1, "out of memory", "--batch-size 1000", "--width 128")
 
 
