@@ -35,7 +35,7 @@ import orbax.checkpoint as ocp
 
 from jaxgan import progress
 from jaxgan.errors import OutputError, UserError, first_line
-from jaxgan.files import Lock, sweep, sync_folder, write_whole
+from jaxgan.files import Lock, sha256, sweep, sync_folder, write_whole
 from jaxgan.gan import State
 
 _FOLDER = "state"  # in the run directory, a folder a step
@@ -353,7 +353,7 @@ def _bytes(path: Path) -> bytes:
 def _checksums(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of each file of a checkpoint but the last, by its path there."""
     return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        path.relative_to(folder).as_posix(): sha256(path)
         for path in _files(folder)
         if path.name != _SEAL
     }
