@@ -8,13 +8,18 @@ import hashlib
 import os
 import platform
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import jax
 
 # Parameters of glibc's mallopt(3).
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -2, -3, -4, -8
 _HEADROOM = 64 << 20  # bytes that the heap grows by at a time
+_KEEP = {_MMAP_MAX: 0, _TRIM_THRESHOLD: 2**31 - 1, _TOP_PAD: _HEADROOM}
+_DEFAULTS = {
+    _MMAP_MAX: 65_536, _MMAP_THRESHOLD: 128 << 10, _TRIM_THRESHOLD: 128 << 10, _TOP_PAD: 128 << 10,
+}  # fmt: skip
 _CACHE = 256 << 20  # bytes of compiled programs on the disk, the oldest are dropped
 _ARENA = 64 << 20  # bytes that a thread's own arena can hold
 
@@ -27,28 +32,36 @@ def keep_memory(step: int) -> None:
     glibc takes such advice.
 
     Args:
-        step: Bytes of a step's temporaries, roughly. Where a thread's arena cannot hold them, all
-            threads that start later share one; else arenas of their own are a seventh faster.
+        step: Bytes of a step's temporaries, roughly. Threads that start later share an arena beside
+            the main one, a seventh faster than sharing the main one, and as fast as one each, which
+            would all grow to the size that any thread ever needed. Where it cannot hold the
+            temporaries, they do share the main one.
     """
+    _advise(_KEEP | {_ARENA_MAX: 1 if step > _ARENA else 2})
+
+
+@contextlib.contextmanager
+def passing_memory() -> Iterator[None]:
+    """Suspend ``keep_memory`` for what is computed now and then between the steps.
+
+    Its large arrays, each put where there is room, would leave ever more pieces between those of
+    the training: a process that grows with every evaluation, and keeps a quarter more.
+    """
+    _advise(_DEFAULTS)
+    try:
+        yield
+    finally:
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
+        _advise(_KEEP)
+
+
+def _advise(parameters: Mapping[int, int]) -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is None:
-        return
-    advice = [(_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1), (_TOP_PAD, _HEADROOM)]
-    if step > _ARENA:
-        advice.append((_ARENA_MAX, 1))
-    for parameter, value in advice:
-        mallopt(parameter, value)
-
-
-def give_back() -> None:
-    """Give the system what was freed, where glibc manages memory.
-
-    After ``keep_memory`` nothing else does, so that the large arrays of an evaluation, each time
-    put where there is room, would leave ever more pieces between those of the training.
-    """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+    if mallopt is not None:
+        for parameter, value in parameters.items():
+            mallopt(parameter, value)
 
 
 def free_memory() -> int | None:

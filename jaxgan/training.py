@@ -126,8 +126,8 @@ def _loop(
             if step < last:
                 saves = ended and epoch % config.checkpoint_every == 0
                 if saves or (ended and judge.is_due(epoch)):
-                    watch.tell(judge.look(state), step)
-                    runtime.give_back()
+                    with runtime.passing_memory():
+                        watch.tell(judge.look(state), step)
                 if saves or saving.is_late():
                     saving.save(state)
             watch.restart()
