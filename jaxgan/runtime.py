@@ -8,7 +8,7 @@ import hashlib
 import os
 import platform
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import jax
@@ -51,17 +51,19 @@ def passing_memory() -> Iterator[None]:
     try:
         yield
     finally:
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)
+        _glibc("malloc_trim")(0)
         _advise(_KEEP)
 
 
 def _advise(parameters: Mapping[int, int]) -> None:
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is not None:
-        for parameter, value in parameters.items():
-            mallopt(parameter, value)
+    for parameter, value in parameters.items():
+        _glibc("mallopt")(parameter, value)
+
+
+def _glibc(name: str) -> Callable[..., object]:
+    """Return a function of glibc; one that does nothing where there is another C library."""
+    library = ctypes.CDLL(None) if sys.platform == "linux" else None
+    return getattr(library, name, lambda *_: None)
 
 
 def free_memory() -> int | None:

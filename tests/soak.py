@@ -210,10 +210,8 @@ def without_memory(work: Path, data_dir: Path) -> Iterator[Row]:
 def long(work: Path, data_dir: Path, steps: int) -> Iterator[Row]:
     """Train on for long, with samples, evaluation and checkpoints; watch the process."""
     # A dataset's first reading takes TensorFlow into memory, beside which little growth would show.
-    assert (
-        faults.finish(work / "brief", data_dir, "--epochs", "1", "--evaluate-every", "1").returncode
-        == 0
-    )
+    done = faults.finish(work / "brief", data_dir, "--epochs", "1", "--evaluate-every", "1")
+    assert done.returncode == 0, done.stderr
     run_dir = work / "long"
     running = subprocess.Popen(
         faults.command(run_dir, data_dir, "--epochs", str(steps // faults.EPOCH),

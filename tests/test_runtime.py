@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import platform
-import subprocess
-import sys
 
 import pytest
+from conftest import python
 
 _PROGRAM = """
 import contextlib, resource, sys
@@ -30,9 +29,8 @@ print(held, resident() - before)
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc takes such advice")
 @pytest.mark.parametrize(("when", "kept"), [("training", (195, 250)), ("passing", (-5, 20))])
 def test_memory_is_kept_for_steps_and_given_back_after_what_passes(when, kept):
-    done = subprocess.run(
-        [sys.executable, "-c", _PROGRAM, when], capture_output=True, text=True, check=True
-    )
+    done = python("-c", _PROGRAM, when)
+    assert done.returncode == 0, done.stderr
     held, after = map(float, done.stdout.split())
     assert 195 < held < 250
     assert kept[0] < after < kept[1]
