@@ -89,6 +89,11 @@ class TrainConfig:
     latent_size: int = 64
     """Numbers in a latent vector, drawn from a standard normal distribution."""
 
+    components: int | None = None
+    """Kinds of images that G keeps apart: the largest of so many first numbers of a latent vector
+    picks one of as many learned vectors; 0 for none. Not given, it is 32 for grey images without
+    labels, and 0 for others."""
+
     width: int = 32
     """Channels of the widest feature maps of both players; deeper ones have 2x and 4x as many."""
 
@@ -167,6 +172,8 @@ class TrainConfig:
         _require(self, "evaluate_every", self.evaluate_every >= 0, "at least 0")
         fits = self.latent_size <= MOST_LATENT
         _require(self, "latent_size", fits, f"at most {MOST_LATENT}")
+        fits = self.components is None or 0 <= self.components <= self.latent_size
+        _require(self, "components", fits, f"0 to --latent-size, {self.latent_size}")
         for name in ("data_dir", "run_dir", "fork"):
             _require(self, name, getattr(self, name) != "", "the name of a folder")
         _require(

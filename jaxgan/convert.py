@@ -80,7 +80,7 @@ def draw(source: Source, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def _generator(source: Source, form: str) -> models.Generator:
-    return models.Generator(source.spec, source.config.width, form)
+    return models.generator(source.config, source.spec, form)
 
 
 def save(source: Source, wanted: Mapping[str, Signature], folder: Path) -> None:

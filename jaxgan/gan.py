@@ -100,7 +100,7 @@ def make_gan(
     config: TrainConfig,
     spec: ImageSpec,
     form: str = "auto",
-    players: Callable[[ImageSpec, int, str], tuple[Any, Any]] = default_players,
+    players: Callable[[TrainConfig, ImageSpec, str], tuple[Any, Any]] = default_players,
 ) -> GAN:
     """Return the functions of the GAN that some settings describe.
 
@@ -112,12 +112,12 @@ def make_gan(
         config: Settings of the run.
         spec: Shape and classes of the images; 0 classes for a plain GAN.
         form: Form of the convolution family (see ``convolution.choose_form``).
-        players: (spec, width, form) → generator and discriminator, linen modules.
+        players: (config, spec, form) → generator and discriminator, linen modules.
 
     Raises:
         UserError: The form cannot be had here.
     """
-    generator, discriminator = players(spec, config.width, convolution.choose_form(form))
+    generator, discriminator = players(config, spec, convolution.choose_form(form))
     objective = OBJECTIVES[config.loss or ("bce" if spec.classes else "rpgan")]
     # Keys of their own, so that no sample (see latents.py) repeats a latent of training.
     key = jax.random.fold_in(jax.random.key(config.seed), _TRAINING)

@@ -11,10 +11,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan import convolution
-from jaxgan.config import ImageSpec
+from jaxgan.config import ImageSpec, TrainConfig
 
 KERNEL, STRIDE = 4, 2
 SLOPE = 0.2  # of leaky ReLU, Radford et al. 2016
+COMPONENTS = 32  # of the latent mixture where the images come without labels
+SHARPNESS = 50.0  # numbers that differ by 0.1 already leave the smaller one 1 %
 RESULTS = "results"  # collection of what leaky layers gave
 
 
@@ -76,15 +78,22 @@ class Scaled(nn.Module):
 class Generator(nn.Module):
     """Latent vector and label → image.
 
+    Images without labels are of several kinds all the same, and a network that is smooth in its
+    latent vector draws what lies between two kinds, too. So the largest of the vector's first
+    numbers picks a learned vector: a mixture in the latent space (Gurumurthy et al. 2017, DeLiGAN;
+    Ben-Yosef and Weinshall 2018, GM-GAN), here with components that are given by the latent vector.
+
     Attributes:
         spec: Shape and class count of the images; 0 classes for a plain GAN.
         width: Channels of the widest feature map.
         form: Form of the convolution family.
+        components: Of the latent mixture, at most the latent size; 0 for none.
     """
 
     spec: ImageSpec
     width: int
     form: str
+    components: int = 0
 
     @nn.compact
     def __call__(
@@ -109,23 +118,29 @@ class Generator(nn.Module):
         levels = halvings(height, width)
         small = (height >> levels, width >> levels, channels(self.width, levels))
         x = nn.Dense(small[0] * small[1] * small[2], name="project")(latent)
+        if self.components:
+            choice = jax.nn.softmax(SHARPNESS * latent[:, : self.components])
+            x += Table(x.shape[-1], name="components")(choice)
         if self.spec.classes:
-            table = ClassTable(x.shape[-1], self.spec.classes, name="classes")
+            table, one_hot = Table(x.shape[-1], name="classes"), self._one_hot
             if toward is None:
-                x += table(label)
+                x += table(one_hot(label))
             else:  # no difference of two look-ups: the converter scales that wrongly in int8
                 share = share[:, None]
-                x += (1 - share) * table(label) + share * table(toward)
+                x += (1 - share) * table(one_hot(label)) + share * table(one_hot(toward))
         x = nn.leaky_relu(x, SLOPE).reshape(-1, *small)
         for level in range(levels - 1, 0, -1):
             x = Scaled(channels(self.width, level), True, self.form, name=f"up_{level}")(x)
         return jnp.tanh(Scaled(colours, True, self.form, leaky=False, name="image")(x))
 
+    def _one_hot(self, label: jax.Array) -> jax.Array:
+        return jax.nn.one_hot(label, self.spec.classes)
+
 
 class Discriminator(nn.Module):
     """Image and label → logit: one logit a class, the label's own is taken.
 
-    Attributes are those of ``Generator``.
+    Attributes are the first three of ``Generator``.
     """
 
     spec: ImageSpec
@@ -193,27 +208,36 @@ def _keep(layer: nn.Module, result: jax.Array) -> jax.Array:
     return result
 
 
-class ClassTable(nn.Module):
-    """One learned vector a class, [classes, features].
+class Table(nn.Module):
+    """Learned vectors, [rows, features], mixed by weights.
 
-    A product with one-hot labels rather than a gather: it converts to one EMBEDDING_LOOKUP,
-    where indexing converts to five operations.
+    Labels are given as one-hot weights rather than looked up: that converts to one
+    EMBEDDING_LOOKUP, where indexing converts to five operations.
     """
 
     features: int
-    classes: int
 
     @nn.compact
-    def __call__(self, label: jax.Array) -> jax.Array:
-        """Return the vectors [B, features] of labels int32 [B]."""
-        shape = (self.classes, self.features)
-        table = self.param("table", nn.initializers.normal(1.0), shape)
-        return jax.nn.one_hot(label, self.classes) @ table
+    def __call__(self, weights: jax.Array) -> jax.Array:
+        """Return sums of the vectors, [B, features], by weights [B, rows]."""
+        shape = (weights.shape[-1], self.features)
+        return weights @ self.param("table", nn.initializers.normal(1.0), shape)
 
 
-def players(spec: ImageSpec, width: int, form: str) -> tuple[nn.Module, nn.Module]:
-    """Return the generator and the discriminator for images of a spec."""
-    return Generator(spec, width, form), Discriminator(spec, width, form)
+def generator(config: TrainConfig, spec: ImageSpec, form: str) -> Generator:
+    """Return the generator that some settings describe, for images of a spec."""
+    components = config.components
+    if components is None:
+        # Colour channels may each show something of their own, as Stacked MNIST's do: far more
+        # kinds than components, which then make some of them more frequent than others.
+        mixed = not spec.classes and spec.shape[2] == 1
+        components = min(COMPONENTS, config.latent_size) if mixed else 0
+    return Generator(spec, config.width, form, components)
+
+
+def players(config: TrainConfig, spec: ImageSpec, form: str) -> tuple[nn.Module, nn.Module]:
+    """Return the generator and the discriminator that some settings describe."""
+    return generator(config, spec, form), Discriminator(spec, config.width, form)
 
 
 def step_bytes(spec: ImageSpec, width: int, batch: int) -> int:

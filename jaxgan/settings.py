@@ -16,7 +16,8 @@ from jaxgan.files import read_regular, write_whole
 
 _NAME = "config.json"
 _MOST_BYTES = 1 << 20
-_FORMAT = 2  # of run directories; 1 had its checksums in a folder of their own
+# Of run directories. 1 had its checksums in a folder of their own, 2 no --components.
+_FORMAT = 3
 _TYPES = typing.get_type_hints(TrainConfig)
 
 

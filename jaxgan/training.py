@@ -173,7 +173,7 @@ def _start(gan: GAN, config: TrainConfig, origin: _Origin | None) -> State:
     except ValueError as error:
         raise UserError(
             f"--fork: {origin.name} is of another network ({error}); --width, --latent-size, "
-            "--conditional and the shape of the dataset's images have to stay"
+            "--components, --conditional and the shape of the dataset's images have to stay"
         ) from error
     # The images seen stay, as all schedules go by them.
     step = int(state.step) * origin.batch_size // config.batch_size

@@ -283,10 +283,10 @@ def test_a_run_of_an_older_format_is_refused_by_its_name(half, digits):
     content = json.loads(path.read_text())
     del content["format"], content["origin"]
     path.write_text(json.dumps(content))
-    refused(faults.finish(half, digits, *EPOCHS), 2, "format 1", "reads format 2", "--run-dir")
-    content["format"] = 3
+    refused(faults.finish(half, digits, *EPOCHS), 2, "format 1", "reads format 3", "--run-dir")
+    content["format"] = 2
     path.write_text(json.dumps(content))
-    refused(faults.finish(half, digits, *EPOCHS), 2, "format 3", "reads format 2")
+    refused(faults.finish(half, digits, *EPOCHS), 2, "format 2", "reads format 3")
 
 
 @pytest.mark.parametrize(

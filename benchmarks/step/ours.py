@@ -51,7 +51,7 @@ class Discriminator(nn.Module):
         return nn.Dense(1)(x.reshape(x.shape[0], -1))[:, 0]
 
 
-def players(spec: ImageSpec, width: int, form: str) -> tuple[nn.Module, nn.Module]:
+def players(_config: TrainConfig, _spec: ImageSpec, form: str) -> tuple[nn.Module, nn.Module]:
     """Return both players."""
     return Generator(form), Discriminator(form)
 
