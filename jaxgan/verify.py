@@ -206,6 +206,24 @@ def _elementwise(one: _Operation) -> None:
     _sizes(one.out, *one.inputs[0].sizes)
 
 
+def _softmax(one: _Operation) -> None:
+    _elementwise(one)
+    _expect(one.options.number(0, "f") == 1, "its exponents have a factor")
+    if one.out.type == _INT8:  # kernels make 1/256 the unit of its result, whatever is said
+        _expect(_LEAST_FACTOR <= one.inputs[0].scales[0] <= _MOST_FACTOR, "scales")
+        _expect(one.out.scales == (1 / 256,) and one.out.zero == -128, "scales")
+
+
+def _slice(one: _Operation) -> None:
+    start, first, count = one.inputs
+    _moved(start, one.out)
+    first, count = first.integers(), count.integers()
+    _fit(len(start.sizes) == len(first) == len(count) <= 4)  # for kernels
+    inside = zip(first, count, start.sizes, strict=True)
+    _fit(all(begin >= 0 and size >= 1 and begin + size <= of for begin, size, of in inside))
+    _sizes(one.out, *count)
+
+
 def _leaky_relu(one: _Operation) -> None:
     _elementwise(one)
     slope = one.options.number(0, "f")
@@ -359,10 +377,12 @@ _RULES = {
     9: _Rule("FULLY_CONNECTED", 3, 2, 8, _fully_connected),
     18: _Rule("MUL", 2, None, 21, _arithmetic),
     22: _Rule("RESHAPE", 2, None, 0, _reshape),
+    25: _Rule("SOFTMAX", 1, None, 9, _softmax),
     28: _Rule("TANH", 1, None, 0, _elementwise),
     39: _Rule("TRANSPOSE", 2, None, 0, _transpose),
     41: _Rule("SUB", 2, None, 28, _arithmetic),
     53: _Rule("CAST", 1, None, 0, _converted((_BOOL,), _FLOAT32)),
+    65: _Rule("SLICE", 3, None, 0, _slice),
     67: _Rule("TRANSPOSE_CONV", 4, 3, 49, _transposed_convolution),
     71: _Rule("EQUAL", 2, None, 0, _equal),
     98: _Rule("LEAKY_RELU", 1, None, 75, _leaky_relu),

@@ -494,23 +494,23 @@ def test_mutants_end_with_a_documented_code(sanitized, model, plain_model, tmp_p
     assert done + refused_ + no_memory == 600
 
 
-SOUND = BUILDS.parent / "tests" / "fuzz" / "corpus" / "tflite" / "digits-none.tflite"
+CORPUS = BUILDS.parent / "tests" / "fuzz" / "corpus" / "tflite"
+SOUND = CORPUS / "digits-none.tflite"
+NAMES = {7: "lookup", 9: "dense", 22: "reshape", 25: "softmax", 65: "slice", 67: "transposed"}
 
 
-def changed(path, change):
+def changed(path, change, sound=SOUND):
     """Write a sound model after a change to it in the form of the flatbuffer's schema."""
     from ai_edge_litert import schema_py_generated as schema
 
-    changed = schema.ModelT.InitFromPackedBuf(SOUND.read_bytes(), 0)
+    changed = schema.ModelT.InitFromPackedBuf(sound.read_bytes(), 0)
     codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in changed.operatorCodes]
     graph = changed.subgraphs[-1]
     for part, name in (*((one, "shape") for one in graph.tensors),
                        *((one, "inputs") for one in graph.operators)):  # fmt: skip
         setattr(part, name, getattr(part, name).copy())
-    first = {
-        name: next(one for one in graph.operators if codes[one.opcodeIndex] == code)
-        for name, code in {"lookup": 7, "dense": 9, "reshape": 22, "transposed": 67}.items()
-    }
+    operators = reversed(graph.operators)
+    first = {NAMES.get(codes[one.opcodeIndex]): one for one in operators}
     change(changed, graph, first)
     return written(path, tflite._packed(changed))
 
@@ -557,7 +557,7 @@ def negative(changed, graph, first):
 
 
 def an_operation_of_others(changed, graph, first):
-    changed.operatorCodes[first["reshape"].opcodeIndex].builtinCode = 25  # SOFTMAX
+    changed.operatorCodes[first["reshape"].opcodeIndex].builtinCode = 26  # SPACE_TO_DEPTH
 
 
 def a_name_that_moves_the_cursor(changed, graph, first):
@@ -585,7 +585,7 @@ def foreign_metadata(changed, graph, first):
         (bytes_without_scale, "8 bits without a scale"),
         (a_variable, "a variable"),
         (negative, "sizes below 1"),
-        (an_operation_of_others, "operation 25"),
+        (an_operation_of_others, "operation 26"),
         (a_name_that_moves_the_cursor, "odd letters"),
         (one_graph_for_two, "a signature without its graph"),
         (foreign_metadata, "metadata of another kind"),
@@ -597,6 +597,57 @@ def test_models_that_would_lead_the_runtime_astray(sanitized, tmp_path, change, 
     done = run(sanitized, "--model", path, "--out", tmp_path / "x.png")
     refused(done, 3, words, str(path), "convert_tflite.py")
     assert not (tmp_path / "x.png").exists()
+
+
+def reach_outside(changed, graph, first):
+    start = graph.tensors[first["slice"].inputs[1]]
+    changed.buffers[start.buffer].data = np.frombuffer(np.int32([0, 2]).tobytes(), np.uint8)
+
+
+def start_before(changed, graph, first):
+    start = graph.tensors[first["slice"].inputs[1]]
+    changed.buffers[start.buffer].data = np.frombuffer(np.int32([0, -1]).tobytes(), np.uint8)
+
+
+def cut_more(changed, graph, first):
+    graph.tensors[first["slice"].outputs[0]].shape[1] += 1
+
+
+def stretch(changed, graph, first):
+    graph.tensors[first["softmax"].outputs[0]].shape[1] += 1
+
+
+def sharpen(changed, graph, first):
+    first["softmax"].builtinOptions.beta = 2.0
+
+
+def of_other_scale(changed, graph, first):
+    graph.tensors[first["softmax"].outputs[0]].quantization.scale = np.float32([1.0])
+
+
+def of_tiny_scale(changed, graph, first):
+    for index in (first["softmax"].inputs[0], first["slice"].inputs[0]):
+        graph.tensors[index].quantization.scale = np.float32([1e-12])
+
+
+@pytest.mark.parametrize(
+    "kind, change, words",
+    [
+        ("none", reach_outside, "SLICE: inputs of sizes"),
+        ("none", start_before, "SLICE: inputs of sizes"),
+        ("none", cut_more, "SLICE: its result has other sizes"),
+        ("none", stretch, "SOFTMAX: its result has other sizes"),
+        ("none", sharpen, "SOFTMAX: its exponents"),
+        ("int8", of_other_scale, "SOFTMAX: scales"),
+        ("int8", of_tiny_scale, "scales"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_wrong_mixtures(sanitized, tmp_path, kind, change, words):
+    path = changed(tmp_path / "model", change, CORPUS / f"plain-{kind}.tflite")
+    refused(run(sanitized, "--model", path, "--out", tmp_path / "x.png"), 3, words, str(path))
+    with pytest.raises(ModelError, match=words):
+        verify.verify(path.read_bytes())
 
 
 @pytest.mark.parametrize("told", ("0", "-1", "65537", "2147483647", "9" * 30, "3x", ""))

@@ -141,8 +141,21 @@ def test_a_wrong_conversion_writes_no_file(source, tmp_path, monkeypatch, signat
 def test_a_plain_gan(plain_model):
     generator = tflite.Generator.read(plain_model)
     assert generator.classes == 0
-    assert "EMBEDDING_LOOKUP" not in tflite.operations(plain_model.read_bytes())
+    assert tflite.operations(plain_model.read_bytes()) == [
+        "FULLY_CONNECTED", "SLICE", "MUL", "SOFTMAX", "FULLY_CONNECTED", "ADD", "LEAKY_RELU",
+        "RESHAPE", "TRANSPOSE_CONV", "LEAKY_RELU", "CONV_2D", "TANH", "RESHAPE", "TRANSPOSE",
+        "RESHAPE",
+    ]  # fmt: skip
     assert generator.draw(np.zeros((3, 64), np.float32), None).shape == (3, 28, 28, 1)
+
+
+def test_one_delegate_runs_a_plain_generator(plain_model):
+    from ai_edge_litert import interpreter
+
+    runtime = interpreter.Interpreter(str(plain_model))
+    runtime.allocate_tensors()
+    # Those that it took over are told beside it.
+    assert [one["op_name"] for one in runtime._get_ops_details()].count("DELEGATE") == 1
 
 
 @pytest.mark.parametrize("shape", [(32, 32, 3), (16, 16, 1), (60, 60, 3), (20, 24, 1), (64, 64, 1)])

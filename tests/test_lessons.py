@@ -14,7 +14,7 @@ SPEC = ImageSpec((28, 28, 1), 10)
 
 def players(form, spec=SPEC):
     """Return D, its params and a batch: real and generated images, labels."""
-    _, discriminator = models.players(spec, 8, convolution.choose_form(form))
+    discriminator = models.Discriminator(spec, 8, convolution.choose_form(form))
     keys = jax.random.split(jax.random.key(0), 3)
     real, fake = (jax.random.normal(key, (SIZE, *spec.shape)) for key in keys[:2])
     label = jnp.arange(SIZE) % 10

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.config import ImageSpec
+from jaxgan.config import ImageSpec, TrainConfig
 from jaxgan.errors import UserError
-from jaxgan.models import Discriminator, Generator, channels, count, halvings
+from jaxgan.models import COMPONENTS, Discriminator, Generator, channels, count, generator, halvings
 
 SIZES = [(28, 28, 1), (32, 32, 3), (16, 16, 1), (20, 24, 1), (44, 44, 3), (60, 60, 1), (64, 64, 3)]
 LATENT = 16
@@ -51,6 +51,46 @@ def test_parameter_counts_by_hand():
     down = 4 * 4 * 1 * 32 + 32 + 4 * 4 * 32 * 64 + 64
     head = 7 * 7 * 64 * 128 + 128 + 128 * 10 + 10
     assert count(params) == down + head
+
+
+def test_the_largest_number_picks_a_component():
+    mixed = Generator(ImageSpec((16, 16, 1), 0), 4, "xla", components=3)
+    latent = jnp.zeros((4, LATENT)).at[[0, 1, 2, 3], [0, 1, 2, 3]].set(1.0)  # the fourth is no tie:
+    latent = latent.at[3, 1].set(0.5)  # 1 stands behind the components, so the second is largest
+    params = mixed.init(jax.random.key(0), latent)["params"]
+    table = params["components"]["table"]
+    assert table.shape == (3, params["project"]["kernel"].shape[1])
+    plain = Generator(mixed.spec, mixed.width, mixed.form)
+    rest = {name: part for name, part in params.items() if name != "components"}
+    for row, chosen in enumerate((0, 1, 2, 1)):
+        project = {**rest["project"], "bias": rest["project"]["bias"] + table[chosen]}
+        expected = plain.apply({"params": {**rest, "project": project}}, latent[row : row + 1])
+        got = mixed.apply({"params": params}, latent[row : row + 1])
+        np.testing.assert_allclose(got, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "shape, classes, options, components",
+    [
+        ((28, 28, 1), 0, {}, COMPONENTS),
+        ((28, 28, 1), 0, {"latent_size": 5}, 5),
+        ((28, 28, 1), 0, {"components": 0}, 0),
+        ((28, 28, 1), 10, {}, 0),
+        ((28, 28, 1), 10, {"components": 7}, 7),
+        ((28, 28, 3), 0, {}, 0),
+    ],
+)
+def test_which_images_have_a_mixture(shape, classes, options, components):
+    config = TrainConfig(width=4, **options)
+    assert generator(config, ImageSpec(shape, classes), "xla").components == components
+
+
+@pytest.mark.parametrize("components", (-1, 65))
+def test_more_components_than_latents_are_refused(components):
+    with pytest.raises(
+        UserError, match=f"--components: expected 0 to --latent-size, 64, got {components}"
+    ):
+        TrainConfig(components=components)
 
 
 def test_the_label_matters_only_with_classes():

@@ -143,6 +143,30 @@ void elementwise(const Operation& one) {
   expect_sizes(one.out, one.in[0]->sizes);
 }
 
+void softmax(const Operation& one) {
+  elementwise(one);
+  expect(one.options.front().number<float>(0, 0.0f) == 1.0f, "its exponents have a factor");
+  if (one.out.type != kInt8) return;
+  // Kernels make 1/256 the unit of its result, whatever is said.
+  const float scale = one.in[0]->scales[0];
+  expect(scale >= kLeastFactor && scale <= kMostFactor, "scales");
+  expect(one.out.scales[0] == 0x1p-8f && one.out.zero == -128, "scales");
+}
+
+void slice(const Operation& one) {
+  const Sizes& from = one.in[0]->sizes;
+  expect_moved(*one.in[0], one.out);
+  const std::vector<std::int64_t> first = integers(*one.in[1]);
+  const std::vector<std::int64_t> count = integers(*one.in[2]);
+  bool fits = from.size() == first.size() && from.size() == count.size();
+  fits = fits && from.size() <= 4;  // for kernels
+  for (std::size_t i = 0; fits && i < from.size(); ++i) {
+    fits = first[i] >= 0 && count[i] >= 1 && first[i] <= from[i] && count[i] <= from[i] - first[i];
+  }
+  expect(fits, "inputs of sizes that do not fit");
+  expect(equal(count, one.out.sizes), "its result has other sizes than its inputs give");
+}
+
 void leaky_relu(const Operation& one) {
   elementwise(one);
   const float slope = one.options.front().number<float>(0, 0.0f);
@@ -325,10 +349,12 @@ std::optional<Rule> rule_for(int code) {
     case 9: return Rule{"FULLY_CONNECTED", 3, 2, 8, fully_connected};
     case 18: return Rule{"MUL", 2, -1, 21, arithmetic};
     case 22: return Rule{"RESHAPE", 2, -1, 0, reshape};
+    case 25: return Rule{"SOFTMAX", 1, -1, 9, softmax};
     case 28: return Rule{"TANH", 1, -1, 0, elementwise};
     case 39: return Rule{"TRANSPOSE", 2, -1, 0, transpose};
     case 41: return Rule{"SUB", 2, -1, 28, arithmetic};
     case 53: return Rule{"CAST", 1, -1, 0, cast};
+    case 65: return Rule{"SLICE", 3, -1, 0, slice};
     case 67: return Rule{"TRANSPOSE_CONV", 4, 3, 49, transposed_convolution};
     case 71: return Rule{"EQUAL", 2, -1, 0, equal_to};
     case 98: return Rule{"LEAKY_RELU", 1, -1, 75, leaky_relu};
