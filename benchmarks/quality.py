@@ -43,6 +43,7 @@ _SIDES = {
     "PyTorch example, labels": ("pytorch", True),
 }
 _COLOURS = {"ours": "C0", "tensorflow": "C1", "pytorch": "C2"}
+_OPTION = re.compile(r"[a-z][a-z0-9-]*=.+|no-[a-z0-9-]+").fullmatch  # without its two dashes
 _REAL = "real train"  # the control row that the plot shows
 _IMAGES = 10_000  # that each side draws
 _METRICS = {
@@ -67,7 +68,8 @@ class Options:
     """Which sides to train."""
 
     variants: tuple[str, ...] = ()
-    """Further sides: jaxgan with options of train.py, such as "loss=rpgan batch-size=32"."""
+    """Further sides: jaxgan with options of train.py, such as "loss=rpgan batch-size=32", or
+    "no-conditional components=16"."""
 
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds of training; each side trains once with each."""
@@ -96,8 +98,8 @@ class Options:
         for name in ("minutes", "sides", "seeds"):
             if not getattr(self, name):
                 raise UserError(f"--{name}: expected at least one, got none")
-        if wrong := [text for text in self.variants if not all("=" in one for one in text.split())]:
-            raise UserError(f"--variants: expected option=value, got {wrong[0]!r}")
+        if wrong := [text for text in self.variants if not all(map(_OPTION, text.split()))]:
+            raise UserError(f"--variants: expected option=value or no-option, got {wrong[0]!r}")
         if not all(0 < minutes < math.inf for minutes in self.minutes):
             raise UserError(f"--minutes: expected numbers above 0, got {self.minutes}")
         if self.pace is not None and not 0 < self.pace < math.inf:
@@ -136,11 +138,15 @@ def _read(path: Path) -> list[Line]:
 def _measure(options: Options, lines: list[Line], path: Path) -> None:
     """Add to the lines, and write them after each."""
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # on a GPU the sides need some
+    import jax
+
     from benchmarks import report
     from jaxgan import data, progress
     from jaxgan.export import revision
     from jaxgan.metrics import features
     from jaxgan.metrics.table import Reference
+
+    device = jax.devices()[0].device_kind
 
     def add(**line: Any) -> None:
         lines.append(line)
@@ -160,7 +166,7 @@ def _measure(options: Options, lines: list[Line], path: Path) -> None:
             for mark in _marks(options, side, seed, wanted):
                 row = reference.measure(mark.image, mark.label)
                 place = {"side": side, "seed": seed, "minutes": mark.minutes}
-                place |= {"revision": revision(), "pace": options.pace}
+                place |= {"revision": revision(), "pace": options.pace, "device": device}
                 add(**place, seconds=mark.seconds, seen=mark.seen, **row._asdict())
                 progress.say(f"{side}, seed {seed}, {mark.minutes:g} min: FID {row.fid:.3g}")
         except UserError as error:
@@ -245,9 +251,9 @@ def _text(lines: list[Line], name: str) -> str:
         "every time, at the end of the minutes: no checkpoint was chosen. jaxgan draws with its "
         "weight average; the peers have none, and draw with BatchNorm in inference mode. One "
         "feature network judged all of them; FIDs of other networks are not comparable.\n",
-        "Some sides had their minutes counted in images, at the pace that they had alone on the "
-        "machine, since other programs ran beside them: "
-        f"{', '.join(paced) or 'none'}.\n",
+        "Some sides had their minutes counted in images, at the pace that they had alone on this "
+        "machine, since other programs ran beside them, or since they trained on a faster device "
+        f"(the column says so): {', '.join(paced) or 'none'}.\n",
         "Figures of several seeds are mean ± standard deviation. The last two columns are the "
         "mean FID divided by jaxgan's after the same minutes, with labels and without.\n",
         "Every table ends with rows of real images, measured in the same way.\n",
@@ -278,12 +284,12 @@ def _table(minutes: float, sides: dict[str, list[Line]], lines: list[Line]) -> s
 
     fids = {side: statistics.mean(row["fid"] for row in rows) for side, rows in sides.items()}
     heads = (
-        "", "seeds", "minutes", "images seen", "images/s", *_METRICS.values(),
+        "", "seeds", "device", "minutes", "images seen", "images/s", *_METRICS.values(),
         "FID to jaxgan's", "FID to jaxgan's without labels",
     )  # fmt: skip
     cells = [
         (
-            side, len(rows), _spread(row["seconds"] / 60 for row in rows),
+            side, len(rows), _devices(rows), _spread(row["seconds"] / 60 for row in rows),
             _spread(row["seen"] for row in rows),
             _spread(row["seen"] / row["seconds"] for row in rows),
             *(_spread(row[name] for row in rows) for name in _METRICS),
@@ -292,11 +298,15 @@ def _table(minutes: float, sides: dict[str, list[Line]], lines: list[Line]) -> s
         for side, rows in sides.items()
     ]  # fmt: skip
     cells += [
-        (line["control"], *["—"] * 4, *(_spread([line[name]]) for name in _METRICS), "—", "—")
+        (line["control"], *["—"] * 5, *(_spread([line[name]]) for name in _METRICS), "—", "—")
         for line in lines
         if "control" in line
     ]
     return f"## {minutes:g} minutes\n\n" + report.markdown(heads, cells)
+
+
+def _devices(rows: list[Line]) -> str:
+    return ", ".join(sorted({row.get("device", "cpu") for row in rows}))
 
 
 def _spread(values: Iterator[float | None]) -> str:

@@ -118,7 +118,14 @@ def test_quality_is_reported_from_rows_alone(tmp_path):
         {"side": "jaxgan", "seed": 0, "fid": 3.0, "agreement": 0.98, **common},
         {"side": "jaxgan", "seed": 1, "fid": 5.0, "agreement": 0.98, **common},
         {"side": "PyTorch example", "seed": 0, "fid": 36.0, "agreement": None, **common},
-        {"side": "jaxgan loss=rpgan", "seed": 0, "fid": 2.0, "agreement": 0.97, **common},
+        {
+            "side": "jaxgan loss=rpgan",
+            "seed": 0,
+            "fid": 2.0,
+            "agreement": 0.97,
+            "device": "NVIDIA",
+            **common,
+        },
     ]
     rows = tmp_path / "mnist.jsonl"
     rows.write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -129,10 +136,10 @@ def test_quality_is_reported_from_rows_alone(tmp_path):
         next(line for line in text.splitlines() if line.startswith(f"| {name} |"))
         for name in ("jaxgan", "PyTorch example")
     )
-    assert "| 2 | 2 ± 0 | 60,000 ± 0 | 500 ± 0 | 4 ± 1.41 |" in ours and "| 1 | — |" in ours
+    assert "| 2 | cpu | 2 ± 0 | 60,000 ± 0 | 500 ± 0 | 4 ± 1.41 |" in ours and "| 1 | — |" in ours
     assert "| 36 |" in peer and "| 9 | — |" in peer  # 36 / 4; no side without labels
-    assert "| real train | — | — | — | — | 0.3 |" in text
-    assert "| jaxgan loss=rpgan | 1 | 2 |" in text  # a variant
+    assert "| real train | — | — | — | — | — | 0.3 |" in text
+    assert "| jaxgan loss=rpgan | 1 | NVIDIA | 2 |" in text  # a variant
     assert "Not measured: jaxgan, no labels; TensorFlow tutorial" in text
     assert (tmp_path / "mnist.png").stat().st_size > 5000
 
@@ -141,7 +148,8 @@ def test_wrong_options_of_quality_are_named(tmp_path):
     refused(python("-m", "benchmarks.quality", "--sides", "keras"), 2, "--sides", "keras")
     refused(python("-m", "benchmarks.quality", "--minutes", "0"), 2, "--minutes", "above 0")
     refused(python("-m", "benchmarks.quality", "--pace", "900"), 2, "--pace", "one of --sides")
-    refused(python("-m", "benchmarks.quality", "--variants", "r1"), 2, "--variants", "r1")
+    for wrong in ("r1", "--r1=2", "no-", "r1=2 r2="):
+        refused(python("-m", "benchmarks.quality", f"--variants={wrong}"), 2, "--variants", wrong)
     refused(
         python("-m", "benchmarks.quality", "--report-only", "--out", tmp_path), 2, "no rows"
     )  # fmt: skip
