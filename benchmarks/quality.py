@@ -65,7 +65,7 @@ class Options:
     """When to measure, by the clock of training."""
 
     sides: tuple[str, ...] = tuple(_SIDES)
-    """Which sides to train."""
+    """Which sides to train; none to train --variants alone."""
 
     variants: tuple[str, ...] = ()
     """Further sides: jaxgan with options of train.py, such as "loss=rpgan batch-size=32", or
@@ -95,9 +95,11 @@ class Options:
     """Write the tables and the plot from the rows that are there."""
 
     def __post_init__(self) -> None:
-        for name in ("minutes", "sides", "seeds"):
+        for name in ("minutes", "seeds"):
             if not getattr(self, name):
                 raise UserError(f"--{name}: expected at least one, got none")
+        if not self.sides + self.variants:
+            raise UserError("--sides: expected at least one, or one of --variants, got none")
         if wrong := [text for text in self.variants if not all(map(_OPTION, text.split()))]:
             raise UserError(f"--variants: expected option=value or no-option, got {wrong[0]!r}")
         if not all(0 < minutes < math.inf for minutes in self.minutes):

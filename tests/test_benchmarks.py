@@ -146,6 +146,7 @@ def test_quality_is_reported_from_rows_alone(tmp_path):
 
 def test_wrong_options_of_quality_are_named(tmp_path):
     refused(python("-m", "benchmarks.quality", "--sides", "keras"), 2, "--sides", "keras")
+    refused(python("-m", "benchmarks.quality", "--sides"), 2, "--sides", "--variants", "got none")
     refused(python("-m", "benchmarks.quality", "--minutes", "0"), 2, "--minutes", "above 0")
     refused(python("-m", "benchmarks.quality", "--pace", "900"), 2, "--pace", "one of --sides")
     for wrong in ("r1", "--r1=2", "no-", "r1=2 r2="):
