@@ -16,7 +16,7 @@ from jaxgan.config import ImageSpec, TrainConfig
 KERNEL, STRIDE = 4, 2
 SLOPE = 0.2  # of leaky ReLU, Radford et al. 2016
 COMPONENTS = 32  # of the latent mixture where the images come without labels
-SHARPNESS = 50.0  # numbers that differ by 0.1 already leave the smaller one 1 %
+SHARPNESS = 1000.0  # a choice also among truncated numbers, which lie close together
 RESULTS = "results"  # collection of what leaky layers gave
 
 
