@@ -9,7 +9,17 @@ import pytest
 
 from jaxgan.config import ImageSpec, TrainConfig
 from jaxgan.errors import UserError
-from jaxgan.models import COMPONENTS, Discriminator, Generator, channels, count, generator, halvings
+from jaxgan.latents import latents
+from jaxgan.models import (
+    COMPONENTS,
+    SHARPNESS,
+    Discriminator,
+    Generator,
+    channels,
+    count,
+    generator,
+    halvings,
+)
 
 SIZES = [(28, 28, 1), (32, 32, 3), (16, 16, 1), (20, 24, 1), (44, 44, 3), (60, 60, 1), (64, 64, 3)]
 LATENT = 16
@@ -67,6 +77,12 @@ def test_the_largest_number_picks_a_component():
         expected = plain.apply({"params": {**rest, "project": project}}, latent[row : row + 1])
         got = mixed.apply({"params": params}, latent[row : row + 1])
         np.testing.assert_allclose(got, expected, atol=1e-6)
+
+
+def test_truncated_latents_choose_too():
+    latent = latents(0, range(1000), 64, truncation=0.5)
+    weights = jax.nn.softmax(SHARPNESS * latent[:, :COMPONENTS])
+    assert np.mean(weights.max(1) > 0.9) > 0.85
 
 
 @pytest.mark.parametrize(
