@@ -118,23 +118,24 @@ class Generator(nn.Module):
         levels = halvings(height, width)
         small = (height >> levels, width >> levels, channels(self.width, levels))
         x = nn.Dense(small[0] * small[1] * small[2], name="project")(latent)
-        if self.components:
+        if self.components:  # no argmax, as XNNPACK runs none, and nobody needs gradients here
             choice = jax.nn.softmax(SHARPNESS * latent[:, : self.components])
             x += Table(x.shape[-1], name="components")(choice)
         if self.spec.classes:
-            table, one_hot = Table(x.shape[-1], name="classes"), self._one_hot
+            table = Table(x.shape[-1], name="classes")
+
+            def look_up(label: jax.Array) -> jax.Array:
+                return table(jax.nn.one_hot(label, self.spec.classes))
+
             if toward is None:
-                x += table(one_hot(label))
+                x += look_up(label)
             else:  # no difference of two look-ups: the converter scales that wrongly in int8
                 share = share[:, None]
-                x += (1 - share) * table(one_hot(label)) + share * table(one_hot(toward))
+                x += (1 - share) * look_up(label) + share * look_up(toward)
         x = nn.leaky_relu(x, SLOPE).reshape(-1, *small)
         for level in range(levels - 1, 0, -1):
             x = Scaled(channels(self.width, level), True, self.form, name=f"up_{level}")(x)
         return jnp.tanh(Scaled(colours, True, self.form, leaky=False, name="image")(x))
-
-    def _one_hot(self, label: jax.Array) -> jax.Array:
-        return jax.nn.one_hot(label, self.spec.classes)
 
 
 class Discriminator(nn.Module):
