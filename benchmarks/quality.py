@@ -140,15 +140,11 @@ def _read(path: Path) -> list[Line]:
 def _measure(options: Options, lines: list[Line], path: Path) -> None:
     """Add to the lines, and write them after each."""
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # on a GPU the sides need some
-    import jax
-
     from benchmarks import report
     from jaxgan import data, progress
     from jaxgan.export import revision
     from jaxgan.metrics import features
     from jaxgan.metrics.table import Reference
-
-    device = jax.devices()[0].device_kind
 
     def add(**line: Any) -> None:
         lines.append(line)
@@ -168,7 +164,7 @@ def _measure(options: Options, lines: list[Line], path: Path) -> None:
             for mark in _marks(options, side, seed, wanted):
                 row = reference.measure(mark.image, mark.label)
                 place = {"side": side, "seed": seed, "minutes": mark.minutes}
-                place |= {"revision": revision(), "pace": options.pace, "device": device}
+                place |= {"revision": revision(), "pace": options.pace, "device": mark.device}
                 add(**place, seconds=mark.seconds, seen=mark.seen, **row._asdict())
                 progress.say(f"{side}, seed {seed}, {mark.minutes:g} min: FID {row.fid:.3g}")
         except UserError as error:
@@ -231,7 +227,8 @@ def _kept(minutes: float, path: Path) -> Mark:
 
     with np.load(path, allow_pickle=False) as file:
         seconds, seen = float(file["seconds"]), int(file["seen"])
-        return Mark(minutes, seconds, seen, file["image"], file.get("label"))
+        device = str(file.get("device", Mark._field_defaults["device"]))
+        return Mark(minutes, seconds, seen, file["image"], file.get("label"), device)
 
 
 def _text(lines: list[Line], name: str) -> str:

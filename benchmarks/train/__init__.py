@@ -68,6 +68,7 @@ class Mark(NamedTuple):
         seen: Real images that it has trained on.
         image: Drawn, uint8 [N, 28, 28, 1].
         label: Asked for, int [N]; None without labels.
+        device: What it trained on.
     """
 
     minutes: float
@@ -75,6 +76,7 @@ class Mark(NamedTuple):
     seen: int
     image: np.ndarray
     label: np.ndarray | None
+    device: str = "cpu"
 
 
 class Peer(NamedTuple):
@@ -86,6 +88,7 @@ class Peer(NamedTuple):
         step: Takes a step on the training images of some indices [B]; may return before its end.
         wait: Returns when all steps have ended.
         draw: (latents float32 [N, 100], labels int [N] or None) → images [N, 28, 28, 1] in [-1, 1].
+        device: What it trains on.
     """
 
     batch: int
@@ -93,6 +96,7 @@ class Peer(NamedTuple):
     step: Callable[[np.ndarray], object]
     wait: Callable[[], object]
     draw: Callable[[np.ndarray, np.ndarray | None], np.ndarray]
+    device: str = "cpu"
 
 
 def timed(peer: Peer, task: Task, count: int) -> Iterator[Mark]:
@@ -110,7 +114,8 @@ def timed(peer: Peer, task: Task, count: int) -> Iterator[Mark]:
                 peer.wait()
         peer.wait()
         seconds = _seconds(task, steps * peer.batch, started)
-        yield Mark(minutes, seconds, steps * peer.batch, *_drawn(peer, task.images))
+        drawn = _drawn(peer, task.images)
+        yield Mark(minutes, seconds, steps * peer.batch, *drawn, peer.device)
 
 
 def _seconds(task: Task, seen: int, started: float) -> float:

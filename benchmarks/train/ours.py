@@ -22,7 +22,9 @@ _LATE = 10.0  # seconds past the time asked for, at which a run directory is a l
 
 def train(task: Task) -> Iterator[Mark]:
     """Train to each time, from where the run directory stands; yield what is drawn there."""
-    from jaxgan import drawing, evaluate  # JAX starts after the first training
+    import jax  # it starts after the first training
+
+    from jaxgan import drawing, evaluate
 
     run_dir = task.folder / "run"
     for minutes in task.minutes:
@@ -33,7 +35,7 @@ def train(task: Task) -> Iterator[Mark]:
         if seconds > 60 * minutes + max(_LATE, _epoch_seconds(task)):
             raise UserError(f"{run_dir} is past {minutes:g} minutes already; remove it")
         drawn = evaluate.draw(drawing.open_model(run_dir), DRAWN_BY, task.images)
-        yield Mark(minutes, seconds, seen, *drawn)
+        yield Mark(minutes, seconds, seen, *drawn, jax.devices()[0].device_kind)
 
 
 def _batch_size(run_dir: Path) -> int:

@@ -130,5 +130,7 @@ def _peer(dataset: data.Dataset, classes: int) -> Peer:
         generator.train()
         return drawn.permute(0, 2, 3, 1).cpu().numpy()
 
-    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
-    return Peer(_BATCH, classes, step, wait, draw)
+    if device.type == "cpu":
+        return Peer(_BATCH, classes, step, lambda: None, draw)
+    name = torch.cuda.get_device_name(device)
+    return Peer(_BATCH, classes, step, torch.cuda.synchronize, draw, name)

@@ -109,6 +109,8 @@ def _peer(dataset: data.Dataset, classes: int) -> Peer:
         inputs = [latent] if label is None else [latent, label]
         return generator(inputs, training=False).numpy()
 
+    device = "GPU" if tf.config.list_physical_devices("GPU") else "cpu"
     return Peer(
-        _BATCH, classes, lambda index: step(tf.constant(index)), lambda: g_params[0].numpy(), draw
-    )
+        _BATCH, classes, lambda index: step(tf.constant(index)), lambda: g_params[0].numpy(), draw,
+        device,
+    )  # fmt: skip
