@@ -118,15 +118,9 @@ def test_quality_is_reported_from_rows_alone(tmp_path):
         {"side": "jaxgan", "seed": 0, "fid": 3.0, "agreement": 0.98, **common},
         {"side": "jaxgan", "seed": 1, "fid": 5.0, "agreement": 0.98, **common},
         {"side": "PyTorch example", "seed": 0, "fid": 36.0, "agreement": None, **common},
-        {
-            "side": "jaxgan loss=rpgan",
-            "seed": 0,
-            "fid": 2.0,
-            "agreement": 0.97,
-            "device": "NVIDIA",
-            **common,
-        },
-    ]
+        {"side": "jaxgan loss=rpgan", "seed": 0, "fid": 2.0, "agreement": 0.97, **common,
+         "device": "NVIDIA"},
+    ]  # fmt: skip
     rows = tmp_path / "mnist.jsonl"
     rows.write_text("".join(json.dumps(line) + "\n" for line in lines))
     done = python("-m", "benchmarks.quality", "--report-only", "--out", tmp_path)

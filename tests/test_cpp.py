@@ -599,14 +599,17 @@ def test_models_that_would_lead_the_runtime_astray(sanitized, tmp_path, change, 
     assert not (tmp_path / "x.png").exists()
 
 
-def reach_outside(changed, graph, first):
+def cut_from(changed, graph, first, place):
     start = graph.tensors[first["slice"].inputs[1]]
-    changed.buffers[start.buffer].data = np.frombuffer(np.int32([0, 2]).tobytes(), np.uint8)
+    changed.buffers[start.buffer].data = np.frombuffer(np.int32([0, place]).tobytes(), np.uint8)
+
+
+def reach_outside(changed, graph, first):
+    cut_from(changed, graph, first, 2)
 
 
 def start_before(changed, graph, first):
-    start = graph.tensors[first["slice"].inputs[1]]
-    changed.buffers[start.buffer].data = np.frombuffer(np.int32([0, -1]).tobytes(), np.uint8)
+    cut_from(changed, graph, first, -1)
 
 
 def cut_more(changed, graph, first):

@@ -65,8 +65,8 @@ def test_parameter_counts_by_hand():
 
 def test_the_largest_number_picks_a_component():
     mixed = Generator(ImageSpec((16, 16, 1), 0), 4, "xla", components=3)
-    latent = jnp.zeros((4, LATENT)).at[[0, 1, 2, 3], [0, 1, 2, 3]].set(1.0)  # the fourth is no tie:
-    latent = latent.at[3, 1].set(0.5)  # 1 stands behind the components, so the second is largest
+    latent = jnp.eye(4, LATENT)
+    latent = latent.at[3, 1].set(0.5)  # the 1 in this row stands behind the components
     params = mixed.init(jax.random.key(0), latent)["params"]
     table = params["components"]["table"]
     assert table.shape == (3, params["project"]["kernel"].shape[1])

@@ -158,12 +158,12 @@ void slice(const Operation& one) {
   expect_moved(*one.in[0], one.out);
   const std::vector<std::int64_t> first = integers(*one.in[1]);
   const std::vector<std::int64_t> count = integers(*one.in[2]);
-  bool fits = from.size() == first.size() && from.size() == count.size();
-  fits = fits && from.size() <= 4;  // for kernels
-  for (std::size_t i = 0; fits && i < from.size(); ++i) {
-    fits = first[i] >= 0 && count[i] >= 1 && first[i] <= from[i] && count[i] <= from[i] - first[i];
+  const char* const misfit = "inputs of sizes that do not fit";
+  expect(from.size() == first.size() && from.size() == count.size() && from.size() <= 4,  // kernels
+         misfit);
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    expect(first[i] >= 0 && count[i] >= 1 && count[i] <= from[i] - first[i], misfit);
   }
-  expect(fits, "inputs of sizes that do not fit");
   expect(equal(count, one.out.sizes), "its result has other sizes than its inputs give");
 }
 
