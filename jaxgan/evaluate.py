@@ -72,7 +72,7 @@ def main(config: EvaluateConfig) -> None:
     train = test if dataset == data.STACKED else data.load(dataset, config.data_dir)
     real = table.reference(weights, train, test)
     progress.say(f"measuring {config.model} and real images of {dataset}")
-    drawn = draw(model, config.seed, config.images or real.COUNT)
+    drawn = draw(model, config.seed, real.asked(config.images or real.COUNT))
     rows = {config.model.name: real.measure(*drawn), **real.controls()}
     _print(rows)
     content = {
@@ -87,26 +87,26 @@ def main(config: EvaluateConfig) -> None:
 
 
 def draw(
-    model: Model, seed: int, count: int, first: int = 0
+    model: Model, seed: int, label: np.ndarray, first: int = 0
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return images of a model, and the labels asked for: every class in turn.
+    """Return images of a model, and the labels asked for.
 
     Args:
         model: The generator.
         seed: Of the latent vectors.
-        count: Number of images.
-        first: Index of the first.
+        label: One an image, int [N]; a plain GAN draws as many without looking at them.
+        first: Index of the first image's latent vector.
 
     Returns:
         Images uint8 [N, H, W, C] and labels int32 [N], None for a plain GAN.
     """
-    indices = np.arange(first, first + count)
-    label = (indices % model.classes).astype(np.int32) if model.classes else None
-    parts = [slice(at, at + _BATCH) for at in range(0, count, _BATCH)]
+    indices, labels = np.arange(first, first + len(label)), label if model.classes else None
+    parts = [slice(at, at + _BATCH) for at in range(0, len(label), _BATCH)]
     drawn = [
-        model.images(seed, indices[part], label if label is None else label[part]) for part in parts
+        model.images(seed, indices[part], labels if labels is None else labels[part])
+        for part in parts
     ]
-    return np.concatenate(drawn), label
+    return np.concatenate(drawn), labels
 
 
 def _require_shape(model: Model, shape: tuple[int, ...]) -> None:

@@ -53,7 +53,8 @@ class Judge:
         if not self._every:
             return None
         model = drawing.of_params(self._gan, state.average, self._config, self._spec)
-        drawn = evaluate.draw(model, self._config.seed, _IMAGES, first=_FIRST)
+        label = self._reference.asked(_IMAGES)
+        drawn = evaluate.draw(model, self._config.seed, label, first=_FIRST)
         glance = self._reference.glance(*drawn)
         self._last = int(state.step), glance.score
         return {name: value for name, value in glance._asdict().items() if value is not None}

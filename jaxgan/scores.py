@@ -61,10 +61,10 @@ def reference(source: Source, data_dir: str) -> table.Reference | None:
         if dataset == data.STACKED:
             raise UserError(f"{dataset} is measured by modes; see python -m jaxgan.evaluate --help")
         weights = features.load(dataset)
-        test = data.load(dataset, data_dir, "test")
+        train, test = (data.load(dataset, data_dir, split) for split in ("train", "test"))
         if test.spec.shape != source.spec.shape:
             raise UserError(f"the test images have the shape {test.spec.shape}")
-        return table.reference(weights, test, test)  # no score needs training images
+        return table.reference(weights, train, test)
     except UserError as error:
         progress.say(f"no FID, no label agreement: {error}")
         return None
@@ -123,7 +123,7 @@ def _score(file: tflite.Generator, real: table.Reference) -> table.Score:
         classes=file.classes,
         dataset=file.metadata.get("dataset", ""),
     )
-    return real.score(*evaluate.draw(model, _SEED, real.COUNT))
+    return real.score(*evaluate.draw(model, _SEED, real.asked(real.COUNT)))
 
 
 def latency(

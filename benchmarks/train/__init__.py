@@ -22,6 +22,7 @@ import numpy as np
 from jaxgan import progress
 from jaxgan.errors import UserError
 from jaxgan.images import to_uint8
+from jaxgan.metrics import labels
 
 LATENT = 100  # numbers in a peer's latent vector
 EMBEDDING = 10  # numbers that a label adds to it
@@ -99,9 +100,9 @@ class Peer(NamedTuple):
     device: str = "cpu"
 
 
-def timed(peer: Peer, task: Task, count: int) -> Iterator[Mark]:
-    """Train a peer on ``count`` images, yield what it draws at each time."""
-    batches = _batches(count, peer.batch, task.seed)
+def timed(peer: Peer, task: Task, label: np.ndarray) -> Iterator[Mark]:
+    """Train a peer on the images that have these labels, yield what it draws at each time."""
+    batches = _batches(len(label), peer.batch, task.seed)
     peer.step(next(batches))  # compiles
     peer.wait()
     steps, seconds = 1, 0.0
@@ -114,7 +115,7 @@ def timed(peer: Peer, task: Task, count: int) -> Iterator[Mark]:
                 peer.wait()
         peer.wait()
         seconds = _seconds(task, steps * peer.batch, started)
-        drawn = _drawn(peer, task.images)
+        drawn = _drawn(peer, labels.asked(label, task.images))
         yield Mark(minutes, seconds, steps * peer.batch, *drawn, peer.device)
 
 
@@ -131,12 +132,12 @@ def _batches(count: int, batch: int, seed: int) -> Iterator[np.ndarray]:
             yield order[at : at + batch]
 
 
-def _drawn(peer: Peer, count: int) -> tuple[np.ndarray, np.ndarray | None]:
-    latent = np.random.default_rng(DRAWN_BY).standard_normal((count, LATENT), np.float32)
-    label = np.arange(count, dtype=np.int32) % peer.classes if peer.classes else None
-    parts = (slice(at, at + _DRAWN) for at in range(0, count, _DRAWN))
-    drawn = [peer.draw(latent[part], label if label is None else label[part]) for part in parts]
-    return to_uint8(np.concatenate(drawn)), label
+def _drawn(peer: Peer, label: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    latent = np.random.default_rng(DRAWN_BY).standard_normal((len(label), LATENT), np.float32)
+    wanted = label if peer.classes else None
+    parts = (slice(at, at + _DRAWN) for at in range(0, len(label), _DRAWN))
+    drawn = [peer.draw(latent[part], wanted if wanted is None else wanted[part]) for part in parts]
+    return to_uint8(np.concatenate(drawn)), wanted
 
 
 def run(library: str, task: Task) -> Iterator[Mark]:

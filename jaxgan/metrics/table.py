@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 _CONTROL, _REPEATED = 10_000, 1_000  # images of a control row, and of the one that repeats them
 _FEWEST = 10  # real images that neighbours can be looked for among
-_SEED = 0  # of the training images that the control rows take
 
 
 class Row(NamedTuple):
@@ -79,6 +78,10 @@ class Triples:
         """Take the weights of the network that tells digits, and real triples."""
         self._weights, self._test = weights, test
 
+    def asked(self, count: int) -> np.ndarray:
+        """Return as many labels, int [count]; no generator of triples looks at them."""
+        return np.zeros(count, np.int32)
+
     def measure(self, image: np.ndarray, wanted: None = None) -> modes.Modes:
         """Return the modes among images uint8 [N, 28, 28, 3]; 26,000 by custom."""
         channels = np.moveaxis(image, -1, 0)[..., None]
@@ -104,6 +107,10 @@ class Reference:
         """Take a feature network's weights, and the dataset's images."""
         self._weights, self._train, self._test = weights, train, test
         self._radii: dict[int, np.ndarray] = {}
+
+    def asked(self, count: int) -> np.ndarray:
+        """Return the labels to draw images for, int [count]: those of the row "real train"."""
+        return labels.asked(self._train.label, count)
 
     def measure(self, image: np.ndarray, wanted: np.ndarray | None = None) -> Row:
         """Return all that is said of images.
@@ -132,7 +139,7 @@ class Reference:
         density and coverage are 1, and their KID is a little below 0, as it takes the sets for
         independent. What the row tells is their FID and distance to the training images.
         """
-        order = np.random.default_rng(_SEED).permutation(len(self._train.image))
+        order = labels.order(len(self._train.image))
         some = np.tile(order[:_REPEATED], _CONTROL // _REPEATED)
         every = np.arange(len(self._test.image))
         return {
