@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from jaxgan import cli, progress
-from jaxgan.config import TrainConfig
+from jaxgan.config import ImageSpec, TrainConfig
 from jaxgan.errors import UserError
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def main(config: EvaluateConfig) -> None:
     dataset = config.dataset or model.dataset
     weights = features.load(dataset)
     test = data.load(dataset, config.data_dir, "test")
-    _require_shape(model, test.spec.shape)
+    _require_alike(model, test.spec)
     # The triples are many, and need no training images.
     train = test if dataset == data.STACKED else data.load(dataset, config.data_dir)
     real = table.reference(weights, train, test)
@@ -109,11 +109,15 @@ def draw(
     return np.concatenate(drawn), labels
 
 
-def _require_shape(model: Model, shape: tuple[int, ...]) -> None:
-    if model.image_shape != tuple(shape):
-        got, expected = ("x".join(map(str, sizes)) for sizes in (model.image_shape, shape))
+def _require_alike(model: Model, spec: ImageSpec) -> None:
+    if model.image_shape != tuple(spec.shape):
+        got, expected = ("x".join(map(str, sizes)) for sizes in (model.image_shape, spec.shape))
         raise UserError(
             f"--model draws images of {got}, expected {expected}; give another --dataset"
+        )
+    if model.classes not in (0, spec.classes):
+        raise UserError(
+            f"--model has {model.classes} classes, expected {spec.classes}; give another --dataset"
         )
 
 

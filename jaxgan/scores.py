@@ -61,9 +61,13 @@ def reference(source: Source, data_dir: str) -> table.Reference | None:
         if dataset == data.STACKED:
             raise UserError(f"{dataset} is measured by modes; see python -m jaxgan.evaluate --help")
         weights = features.load(dataset)
-        train, test = (data.load(dataset, data_dir, split) for split in ("train", "test"))
+        # Its labels are asked for: those that the run itself asked for.
+        train = data.load(dataset, data_dir, first=source.config.train_images)
+        test = data.load(dataset, data_dir, "test")
         if test.spec.shape != source.spec.shape:
             raise UserError(f"the test images have the shape {test.spec.shape}")
+        if source.spec.classes not in (0, test.spec.classes):
+            raise UserError(f"the test images have {test.spec.classes} classes")
         return table.reference(weights, train, test)
     except UserError as error:
         progress.say(f"no FID, no label agreement: {error}")

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from conftest import python, refused
 
-from jaxgan import data, judge
+from jaxgan import data, drawing, evaluate, judge
+from jaxgan.errors import UserError
 from jaxgan.metrics import features, table
 
 
@@ -63,6 +64,13 @@ def test_stacked_digits_are_counted_in_triples(data_dir):
     exact = exact[exact > 0]
     assert row.modes == pytest.approx(len(exact), abs=20)
     assert row.kl == pytest.approx(np.sum(exact * np.log(1000 * exact)), abs=0.05)
+
+
+def test_other_classes_are_refused(model, data_dir, monkeypatch):
+    other = drawing.open_model(model)._replace(classes=3)
+    monkeypatch.setattr(drawing, "open_model", lambda path, step: other)
+    with pytest.raises(UserError, match="3 classes, expected 10"):
+        evaluate.main(evaluate.EvaluateConfig(model, data_dir=str(data_dir)))
 
 
 @pytest.mark.parametrize(

@@ -467,6 +467,9 @@ def test_datasets_that_nobody_can_score(source, data_dir, capsys):
     spec = dataclasses.replace(source.spec, shape=(32, 32, 1))
     assert scores.reference(source._replace(spec=spec), str(data_dir)) is None
     assert "28, 28, 1" in capsys.readouterr().out
+    spec = dataclasses.replace(source.spec, classes=3)
+    assert scores.reference(source._replace(spec=spec), str(data_dir)) is None
+    assert "10 classes" in capsys.readouterr().out
 
 
 def test_a_run_ends_with_the_same_facts(every, run_dir, plain_model):

@@ -194,6 +194,15 @@ def test_histogram_kl_at_its_ends():
     assert labels.histogram_kl(np.full(30, 7), 10) == pytest.approx(np.log(10))
 
 
+def test_labels_are_asked_for_as_often_as_training_images_have_them():
+    label = np.array([7, 2, 7, 7, 5], np.int32)
+    asked = labels.asked(label, 12)
+    assert sorted(asked[:5]) == sorted(label)
+    assert asked.tolist() == [*asked[:5], *asked[:5], *asked[:2]]
+    some = labels.asked(np.arange(1000), 100)
+    assert len(set(some)) == 100 and some.max() > 900  # from all over the dataset
+
+
 def test_modes_at_their_ends():
     every = np.array(list(itertools.product(range(10), repeat=3)))
     assert modes(every) == (1000, pytest.approx(0, abs=1e-12))
@@ -297,6 +306,15 @@ def test_a_row_holds_every_metric(reference, digits):
     assert row.nearest == 0
     assert reference.measure(255 - image).agreement is None
     assert reference.measure(255 - image).nearest == np.median(nearest(255 - image, train.image))
+
+
+def test_real_images_of_the_labels_asked_for_score_as_real_train(reference, digits, monkeypatch):
+    monkeypatch.setattr(table, "_CONTROL", 300)
+    monkeypatch.setattr(table, "_REPEATED", 30)
+    train, wanted = digits[0], reference.asked(300)
+    chosen = labels.order(len(train.label))[:300]
+    assert (train.label[chosen] == wanted).all()
+    assert reference.measure(train.image[chosen], wanted) == reference.controls()["real train"]
 
 
 def test_a_glance_is_part_of_a_row(reference, digits):
