@@ -20,7 +20,6 @@ import logging
 import os
 import re
 import shutil
-import stat
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -35,13 +34,13 @@ import orbax.checkpoint as ocp
 
 from jaxgan import progress
 from jaxgan.errors import OutputError, UserError, first_line
-from jaxgan.files import Lock, sha256, sweep, sync_folder, write_whole
+from jaxgan.files import Lock, read_regular, sha256, sweep, sync_folder, write_whole
 from jaxgan.gan import State
 
 _FOLDER = "state"  # in the run directory, a folder a step
 _ITEM = "default"  # what Orbax itself calls a checkpoint's only item
 _METRICS = "metrics.jsonl"
-_SEAL = "checkpoint.json"
+_SEAL, _MOST = "checkpoint.json", 1 << 20  # its name, and the most bytes of it that are read
 _NEW, _OLD = ".{}.new", ".{}.old"  # names of what is being written or removed, by its step
 
 
@@ -327,7 +326,7 @@ def _own(content: Mapping[str, Any]) -> str:
 def _verify(folder: Path) -> None:
     """Raise ``ValueError`` or ``OSError`` where a checkpoint's files are not those written."""
     try:
-        text = _bytes(folder / _SEAL)
+        text = read_regular(folder / _SEAL, _MOST)
     except FileNotFoundError as error:
         raise ValueError(f"{_SEAL} is missing") from error
     try:
@@ -341,13 +340,6 @@ def _verify(folder: Path) -> None:
     for name, expected_sum in expected:
         if found.get(name) != expected_sum:
             raise ValueError(f"{name} is {'changed' if name in found else 'missing'}")
-
-
-def _bytes(path: Path) -> bytes:
-    """Return a file's content; ``ValueError`` for a pipe or device, which might never end."""
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise ValueError(f"{path.name} is no ordinary file")
-    return path.read_bytes()
 
 
 def _checksums(folder: Path) -> dict[str, str]:
@@ -367,7 +359,7 @@ def _describe(path: Path) -> Saved:
     date = datetime.datetime.fromtimestamp(path.stat().st_mtime)
     size = sum(file.stat().st_size for file in _files(path))
     try:
-        score = json.loads(_bytes(path / _SEAL))["score"]
+        score = json.loads(read_regular(path / _SEAL, _MOST))["score"]
         score = None if score is None else float(score)
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         score = None  # restoring names the fault

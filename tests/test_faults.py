@@ -124,7 +124,7 @@ def test_a_pipe_in_place_of_a_file_is_not_waited_for(digits, whole, tmp_path):
     seal.unlink()
     os.mkfifo(seal)
     done = faults.finish(folder, digits, *EPOCHS)
-    assert done.returncode == 0 and "no ordinary file" in done.stderr
+    assert done.returncode == 0 and "no regular file" in done.stderr
     same(folder, whole)
 
 
