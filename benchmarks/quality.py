@@ -44,8 +44,10 @@ _SIDES = {
 }
 _COLOURS = {"ours": "C0", "tensorflow": "C1", "pytorch": "C2"}
 _OPTION = re.compile(r"[a-z][a-z0-9-]*=.+|no-[a-z0-9-]+").fullmatch  # without its two dashes
+_PLAIN = "no-conditional"  # the option of a variant without labels
 _REAL = "real train"  # the control row that the plot shows
 _IMAGES = 10_000  # that each side draws
+_PLACE = ("revision", "pace", "device", "seconds", "seen")  # of a mark, that its row tells
 _METRICS = {
     "fid": "FID", "fid_train": "FID train", "kid": "KID", "precision": "precision",
     "recall": "recall", "density": "density", "coverage": "coverage",
@@ -142,7 +144,6 @@ def _measure(options: Options, lines: list[Line], path: Path) -> None:
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # on a GPU the sides need some
     from benchmarks import report
     from jaxgan import data, progress
-    from jaxgan.export import revision
     from jaxgan.metrics import features
     from jaxgan.metrics.table import Reference
 
@@ -164,8 +165,8 @@ def _measure(options: Options, lines: list[Line], path: Path) -> None:
             for mark in _marks(options, side, seed, wanted):
                 row = reference.measure(mark.image, mark.label)
                 place = {"side": side, "seed": seed, "minutes": mark.minutes}
-                place |= {"revision": revision(), "pace": options.pace, "device": mark.device}
-                add(**place, seconds=mark.seconds, seen=mark.seen, **row._asdict())
+                place |= {name: getattr(mark, name) for name in _PLACE}
+                add(**place, **row._asdict())
                 progress.say(f"{side}, seed {seed}, {mark.minutes:g} min: FID {row.fid:.3g}")
         except UserError as error:
             progress.warn(f"{side}, seed {seed} was left out: {error}")
@@ -174,14 +175,15 @@ def _measure(options: Options, lines: list[Line], path: Path) -> None:
 def _marks(options: Options, side: str, seed: int, wanted: list[float]) -> Iterator[Mark]:
     """Yield a side's marks: those with kept images first, then by training; keep their images."""
     from benchmarks import train
+    from jaxgan.report import revision
 
     folder = options.keep / options.dataset / f"{re.sub('[^a-zA-Z0-9=.]+', '-', side)}-{seed}"
     paths = {minutes: folder / f"{minutes:g}.npz" for minutes in wanted}
     missing = tuple(minutes for minutes, path in paths.items() if not path.exists())
-    yield from (_kept(minutes, paths[minutes]) for minutes in wanted if minutes not in missing)
+    yield from (_kept(path) for path in paths.values() if path.exists())
     if missing:
         library, labels = _side(side)
-        changed = side.removeprefix(_OURS[0]).split() if side not in _SIDES else []
+        words = [] if side in _SIDES else side.removeprefix(_OURS[0]).split()
         task = train.Task(
             options.dataset,
             options.data_dir,
@@ -190,17 +192,18 @@ def _marks(options: Options, side: str, seed: int, wanted: list[float]) -> Itera
             labels,
             _IMAGES,
             folder,
-            tuple(changed),
+            tuple(word for word in words if word != _PLAIN),
             options.pace,
         )
         for mark in train.run(library, task):
+            mark = mark._replace(pace=options.pace, revision=revision())
             _keep(mark, paths[mark.minutes])
             yield mark
 
 
 def _side(name: str) -> tuple[str, bool]:
     """Return the file of a side, or of a variant of ours, and whether it has labels."""
-    return _SIDES.get(name, _SIDES[_OURS[0]])
+    return _SIDES.get(name, ("ours", _PLAIN not in name.split()))
 
 
 def _names(lines: list[Line]) -> list[str]:
@@ -220,15 +223,15 @@ def _keep(mark: Mark, path: Path) -> None:
     write_whole(path, content.getvalue())
 
 
-def _kept(minutes: float, path: Path) -> Mark:
+def _kept(path: Path) -> Mark:
     import numpy as np
 
     from benchmarks.train import Mark
 
     with np.load(path, allow_pickle=False) as file:
-        seconds, seen = float(file["seconds"]), int(file["seen"])
-        device = str(file.get("device", Mark._field_defaults["device"]))
-        return Mark(minutes, seconds, seen, file["image"], file.get("label"), device)
+        fields = {name: file[name] for name in Mark._fields if name in file}
+    single = {name: value.item() for name, value in fields.items() if not value.ndim}
+    return Mark(**{"label": None, **fields, **single})
 
 
 def _text(lines: list[Line], name: str) -> str:
@@ -236,9 +239,6 @@ def _text(lines: list[Line], name: str) -> str:
 
     groups, rows = _groups(lines), [line for line in lines if "side" in line]
     machine = next((line["machine"] for line in lines if "machine" in line), None)
-    paced = [side for side in _names(lines) if any(
-        row.get("pace") for row in rows if row["side"] == side
-    )]  # fmt: skip
     absent = [side for side in _SIDES if not any(side in sides for sides in groups.values())]
     parts = [
         "# Quality against training time\n",
@@ -250,9 +250,8 @@ def _text(lines: list[Line], name: str) -> str:
         "every time, at the end of the minutes: no checkpoint was chosen. jaxgan draws with its "
         "weight average; the peers have none, and draw with BatchNorm in inference mode. One "
         "feature network judged all of them; FIDs of other networks are not comparable.\n",
-        "Some sides had their minutes counted in images, at the pace that they had alone on this "
-        "machine, since other programs ran beside them, or since they trained on a faster device "
-        f"(the column says so): {', '.join(paced) or 'none'}.\n",
+        "Minutes are counted by the clock or, where other programs ran beside a side or it trained "
+        "on a faster device, by the images seen at the pace that it has alone on this machine.\n",
         "Figures of several seeds are mean ± standard deviation. The last two columns are the "
         "mean FID divided by jaxgan's after the same minutes, with labels and without.\n",
         "Every table ends with rows of real images, measured in the same way.\n",
@@ -283,12 +282,14 @@ def _table(minutes: float, sides: dict[str, list[Line]], lines: list[Line]) -> s
 
     fids = {side: statistics.mean(row["fid"] for row in rows) for side, rows in sides.items()}
     heads = (
-        "", "seeds", "device", "minutes", "images seen", "images/s", *_METRICS.values(),
-        "FID to jaxgan's", "FID to jaxgan's without labels",
+        "", "seeds", "device", "counted by", "minutes", "images seen", "images/s",
+        *_METRICS.values(), "FID to jaxgan's", "FID to jaxgan's without labels",
     )  # fmt: skip
     cells = [
         (
-            side, len(rows), _devices(rows), _spread(row["seconds"] / 60 for row in rows),
+            side, len(rows), _all(row.get("device", "cpu") for row in rows),
+            _all("images" if row.get("pace") else "clock" for row in rows),
+            _spread(row["seconds"] / 60 for row in rows),
             _spread(row["seen"] for row in rows),
             _spread(row["seen"] / row["seconds"] for row in rows),
             *(_spread(row[name] for row in rows) for name in _METRICS),
@@ -297,15 +298,15 @@ def _table(minutes: float, sides: dict[str, list[Line]], lines: list[Line]) -> s
         for side, rows in sides.items()
     ]  # fmt: skip
     cells += [
-        (line["control"], *["—"] * 5, *(_spread([line[name]]) for name in _METRICS), "—", "—")
+        (line["control"], *["—"] * 6, *(_spread([line[name]]) for name in _METRICS), "—", "—")
         for line in lines
         if "control" in line
     ]
     return f"## {minutes:g} minutes\n\n" + report.markdown(heads, cells)
 
 
-def _devices(rows: list[Line]) -> str:
-    return ", ".join(sorted({row.get("device", "cpu") for row in rows}))
+def _all(values: Iterator[str]) -> str:
+    return ", ".join(sorted(set(values)))
 
 
 def _spread(values: Iterator[float | None]) -> str:
@@ -340,10 +341,9 @@ def _plot(lines: list[Line]) -> Figure:
         means = list(map(statistics.mean, found.values()))
         style = "o-" if labels else "o--"
         colour = _COLOURS[library] if side in _SIDES else None
-        if found:
-            axes.plot(list(found), means, style, color=colour, label=side)
-            ends = (list(map(end, found.values())) for end in (min, max))
-            axes.vlines(list(found), *ends, color=axes.lines[-1].get_color())
+        axes.plot(list(found), means, style, color=colour, label=side)
+        ends = (list(map(end, found.values())) for end in (min, max))
+        axes.vlines(list(found), *ends, color=axes.lines[-1].get_color())
     for line in lines:
         if line.get("control") == _REAL:
             axes.axhline(line["fid"], color="grey", linestyle=":", label="real training images")

@@ -128,7 +128,7 @@ class TrainConfig:
     anneal_images: float = 4e6
     """Images over which the penalties and Adam's decay reach their final values."""
 
-    ema_half_life: float = 500_000.0  # and at most 5 % of the images seen: Karras et al. 2020
+    ema_half_life: float = 500_000.0  # and at most 5 % of the images seen: StyleGAN2-ADA
     """Half-life of the generator's weight average, in images; shorter while a run is young."""
 
     convolution: Literal["auto", "onednn", "gemm", "xla"] = "auto"
@@ -149,7 +149,7 @@ class TrainConfig:
 
     evaluate_every: int = 5
     """Epochs between evaluations on a few thousand images, which also stand at a run's end and
-    before each checkpoint; 0 for none."""
+    before each checkpoint of --checkpoint-every; 0 for none."""
 
     report_every: int = 100
     """Steps between lines in metrics.jsonl."""

@@ -34,6 +34,14 @@ class Signature(NamedTuple):
     rows: int
     inputs: tuple[str, ...]
 
+    def starts(self, count: int) -> tuple[int, ...]:
+        """Return where its calls begin that take all of some rows, its own number or more.
+
+        The last call ends at the last row, so it takes some for a second time.
+        """
+        last = count - self.rows
+        return (*range(0, last, self.rows), last)
+
     def pick(self, inputs: Mapping[str, np.ndarray], start: int) -> dict[str, np.ndarray]:
         """Return its inputs of one call, from a row on."""
         return {name: inputs[name][start : start + self.rows] for name in self.inputs}
@@ -163,6 +171,5 @@ def _calibration(
     count = max(_CALIBRATED, *(signature.rows for signature in wanted.values()))
     inputs = probe(source, MOST_COUNT, count)  # images that nobody draws, or measures
     for name, signature in wanted.items():
-        last = count - signature.rows
-        for start in (*range(0, last, signature.rows), last):
+        for start in signature.starts(count):
             yield name, signature.pick(inputs, start)

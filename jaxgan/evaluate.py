@@ -67,13 +67,15 @@ def main(config: EvaluateConfig) -> None:
     dataset = config.dataset or model.dataset
     weights = features.load(dataset)
     test = data.load(dataset, config.data_dir, "test")
-    _require_alike(model, test.spec)
+    if unlike := mismatch(model.image_shape, model.classes, test.spec):
+        raise UserError(f"--model has {unlike}; give another --dataset")
     # The triples are many, and need no training images.
     train = test if dataset == data.STACKED else data.load(dataset, config.data_dir)
     real = table.reference(weights, train, test)
     progress.say(f"measuring {config.model} and real images of {dataset}")
-    drawn = draw(model, config.seed, real.asked(config.images or real.COUNT))
-    rows = {config.model.name: real.measure(*drawn), **real.controls()}
+    count = config.images or real.COUNT
+    drawn = draw(model, config.seed, real.asked(count))
+    rows = {config.model.name: real.measure(*drawn), **real.controls(count)}
     _print(rows)
     content = {
         "model": str(config.model),
@@ -99,6 +101,9 @@ def draw(
 
     Returns:
         Images uint8 [N, H, W, C] and labels int32 [N], None for a plain GAN.
+
+    Raises:
+        ModelError: The model does not run.
     """
     indices, labels = np.arange(first, first + len(label)), label if model.classes else None
     parts = [slice(at, at + _BATCH) for at in range(0, len(label), _BATCH)]
@@ -109,16 +114,23 @@ def draw(
     return np.concatenate(drawn), labels
 
 
-def _require_alike(model: Model, spec: ImageSpec) -> None:
-    if model.image_shape != tuple(spec.shape):
-        got, expected = ("x".join(map(str, sizes)) for sizes in (model.image_shape, spec.shape))
-        raise UserError(
-            f"--model draws images of {got}, expected {expected}; give another --dataset"
-        )
-    if model.classes not in (0, spec.classes):
-        raise UserError(
-            f"--model has {model.classes} classes, expected {spec.classes}; give another --dataset"
-        )
+def mismatch(shape: tuple[int, ...], classes: int, spec: ImageSpec) -> str | None:
+    """Return in words how a generator's images cannot be compared with those of a dataset.
+
+    Args:
+        shape: Of its images.
+        classes: How many it has; 0 for a plain GAN, which may be compared with any.
+        spec: Of the dataset.
+
+    Returns:
+        Words to follow "has"; None if they can be.
+    """
+    if shape != spec.shape:
+        got, expected = ("x".join(map(str, sizes)) for sizes in (shape, spec.shape))
+        return f"images of {got}, expected {expected}"
+    if classes not in (0, spec.classes):
+        return f"{classes} classes, expected {spec.classes}"
+    return None
 
 
 def _print(rows: dict[str, NamedTuple]) -> None:

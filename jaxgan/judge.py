@@ -36,8 +36,10 @@ class Judge:
             progress.say(f"no feature network for {config.dataset}: the run is not evaluated")
             self._every = 0
             return
-        test = data.load(config.dataset, config.data_dir, "test")
-        self._reference = table.reference(features.load(config.dataset), train, test)
+        whole, test = train, data.load(config.dataset, config.data_dir, "test")
+        if config.train_images:  # labels are asked for as all training images have them
+            whole = data.load(config.dataset, config.data_dir)
+        self._reference = table.reference(features.load(config.dataset), whole, test)
 
     @property
     def reference(self) -> table.Reference | None:

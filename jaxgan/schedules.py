@@ -34,7 +34,7 @@ def penalties(config: TrainConfig, seen: jax.Array) -> jax.Array:
 def average_decay(config: TrainConfig, seen: jax.Array, batch_size: int) -> jax.Array:
     """Return the decay of the weight average over one step of some images, float32.
 
-    0.5 ** (batch / min(half_life, 0.05 * seen)): Karras et al. 2020, StyleGAN2's code.
+    0.5 ** (batch / min(half_life, 0.05 * seen)): Karras et al. 2020, the code of StyleGAN2-ADA.
     """
     return 0.5 ** (batch_size / jnp.minimum(config.ema_half_life, 0.05 * seen))
 

@@ -61,13 +61,9 @@ def reference(source: Source, data_dir: str) -> table.Reference | None:
         if dataset == data.STACKED:
             raise UserError(f"{dataset} is measured by modes; see python -m jaxgan.evaluate --help")
         weights = features.load(dataset)
-        # Its labels are asked for: those that the run itself asked for.
-        train = data.load(dataset, data_dir, first=source.config.train_images)
-        test = data.load(dataset, data_dir, "test")
-        if test.spec.shape != source.spec.shape:
-            raise UserError(f"the test images have the shape {test.spec.shape}")
-        if source.spec.classes not in (0, test.spec.classes):
-            raise UserError(f"the test images have {test.spec.classes} classes")
+        train, test = (data.load(dataset, data_dir, split) for split in ("train", "test"))
+        if unlike := evaluate.mismatch(source.spec.shape, source.spec.classes, test.spec):
+            raise UserError(f"the generator has {unlike}")
         return table.reference(weights, train, test)
     except UserError as error:
         progress.say(f"no FID, no label agreement: {error}")
@@ -102,14 +98,15 @@ def difference(
     inputs, found = convert.probe(source, 0, count), []
     for name, signature in signatures.items():
         expected = convert.draw(source, {key: inputs[key] for key in signature.inputs})
-        starts = range(0, count - signature.rows + 1, signature.rows)
+        starts = signature.starts(count)
         image = np.concatenate([file.run(name, signature.pick(inputs, at)) for at in starts])
+        expected = np.concatenate([expected[at : at + signature.rows] for at in starts])
         if image.shape[1:] != expected.shape[1:]:
             raise ModelError(
                 f"the conversion is wrong: {name} gives images of shape {image.shape[1:]}, "
                 f"JAX {expected.shape[1:]}; nothing was written"
             )
-        error = np.abs(image - expected[: len(image)], dtype=np.float64)
+        error = np.abs(image - expected, dtype=np.float64)
         found.append((error.max(), error.mean(), np.square(error).mean()))
     largest, mean, noise = np.asarray(found).T
     if not np.isfinite(noise).all():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import python, refused
 
-from benchmarks import dcgan, rounds, scaling, train
+from benchmarks import dcgan, quality, rounds, scaling, train
 from benchmarks.step import maps
 from jaxgan import data
 from jaxgan.metrics.labels import asked
@@ -122,7 +122,7 @@ def test_quality_is_reported_from_rows_alone(tmp_path):
         {"side": "jaxgan", "seed": 1, "fid": 5.0, "agreement": 0.98, **common},
         {"side": "PyTorch example", "seed": 0, "fid": 36.0, "agreement": None, **common},
         {"side": "jaxgan loss=rpgan", "seed": 0, "fid": 2.0, "agreement": 0.97, **common,
-         "device": "NVIDIA"},
+         "device": "NVIDIA", "pace": 500.0},
     ]  # fmt: skip
     rows = tmp_path / "mnist.jsonl"
     rows.write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -133,12 +133,30 @@ def test_quality_is_reported_from_rows_alone(tmp_path):
         next(line for line in text.splitlines() if line.startswith(f"| {name} |"))
         for name in ("jaxgan", "PyTorch example")
     )
-    assert "| 2 | cpu | 2 ± 0 | 60,000 ± 0 | 500 ± 0 | 4 ± 1.41 |" in ours and "| 1 | — |" in ours
+    assert (
+        "| 2 | cpu | clock | 2 ± 0 | 60,000 ± 0 | 500 ± 0 | 4 ± 1.41 |" in ours
+        and "| 1 | — |" in ours
+    )
     assert "| 36 |" in peer and "| 9 | — |" in peer  # 36 / 4; no side without labels
-    assert "| real train | — | — | — | — | — | 0.3 |" in text
-    assert "| jaxgan loss=rpgan | 1 | NVIDIA | 2 |" in text  # a variant
+    assert "| real train | — | — | — | — | — | — | 0.3 |" in text
+    assert "| jaxgan loss=rpgan | 1 | NVIDIA | images | 2 |" in text  # a variant
     assert "Not measured: jaxgan, no labels; TensorFlow tutorial" in text
     assert (tmp_path / "mnist.png").stat().st_size > 5000
+
+
+def test_kept_images_tell_what_their_row_does(tmp_path):
+    image = np.arange(784, dtype=np.uint8).reshape(1, 28, 28, 1)
+    for label, pace in ((np.array([3]), 2750.0), (None, None)):
+        mark = train.Mark(2.0, 121.5, 333, image, label, "NVIDIA", pace, "4f00ba7")
+        quality._keep(mark, tmp_path / "2.npz")
+        kept = quality._kept(tmp_path / "2.npz")
+        assert (kept.image == image).all() and kept.label == label
+        assert kept._replace(image=0, label=0) == mark._replace(image=0, label=0)
+
+
+def test_a_variant_without_labels_is_one_without():
+    assert quality._side("jaxgan no-conditional components=16") == ("ours", False)
+    assert quality._side("jaxgan loss=rpgan") == ("ours", True)
 
 
 def test_wrong_options_of_quality_are_named(tmp_path):

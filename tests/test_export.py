@@ -335,8 +335,8 @@ def test_the_facts_are_what_an_own_computation_finds(every, source, data_dir, ki
     assert facts["difference"]["psnr_db"] == pytest.approx(10 * np.log10(4 / noise), rel=0.02)
     assert facts["difference"]["latents"] == 256
 
-    index = np.arange(10_000)
-    label = (index % 10).astype(np.int32)
+    index, label = np.arange(10_000), data.load("mnist", str(data_dir)).label
+    label = np.resize(np.random.default_rng(0).permutation(label), 10_000)
     drawn = images.to_uint8(generator.draw(np.asarray(latents(0, index, 64)), label))
     weights = features.load("mnist")
     seen = features.see(weights, drawn)
@@ -466,10 +466,10 @@ def test_datasets_that_nobody_can_score(source, data_dir, capsys):
         assert word in capsys.readouterr().out
     spec = dataclasses.replace(source.spec, shape=(32, 32, 1))
     assert scores.reference(source._replace(spec=spec), str(data_dir)) is None
-    assert "28, 28, 1" in capsys.readouterr().out
+    assert "images of 32x32x1, expected 28x28x1" in capsys.readouterr().out
     spec = dataclasses.replace(source.spec, classes=3)
     assert scores.reference(source._replace(spec=spec), str(data_dir)) is None
-    assert "10 classes" in capsys.readouterr().out
+    assert "3 classes, expected 10" in capsys.readouterr().out
 
 
 def test_a_run_ends_with_the_same_facts(every, run_dir, plain_model):

@@ -22,14 +22,14 @@ def test_at_zero_logits(objective, discriminator, generator):
 
 @pytest.mark.parametrize(
     # d/dx softplus(-x) = -1/2 at 0, that of the hinge -1; divided by the batch of 8.
-    ("objective", "slope", "generator"),
-    [(BCE, 1 / 16, 1 / 16), (HINGE, 1 / 8, 1 / 8), (RPGAN, 1 / 16, 1 / 16)],
+    ("objective", "slope"),
+    [(BCE, 1 / 16), (HINGE, 1 / 8), (RPGAN, 1 / 16)],
 )
-def test_slopes_at_zero_logits(objective, slope, generator):
+def test_slopes_at_zero_logits(objective, slope):
     real, fake = jax.grad(objective.discriminator, argnums=(0, 1))(ZERO, ZERO)
     assert real[0] == pytest.approx(-slope)
     assert fake[0] == pytest.approx(slope)
-    assert jax.grad(objective.generator, argnums=1)(ZERO, ZERO)[0] == pytest.approx(-generator)
+    assert jax.grad(objective.generator, argnums=1)(ZERO, ZERO)[0] == pytest.approx(-slope)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES)

@@ -2,25 +2,27 @@
 
 import itertools
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import prdc
 import pytest
 import scipy.linalg
-from conftest import FIXTURE
+from conftest import FIXTURE, python, refused
 from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
 
 from jaxgan import data
 from jaxgan.config import ImageSpec
 from jaxgan.errors import UserError
-from jaxgan.metrics import features, labels, neighbours, table
+from jaxgan.gan import normalize
+from jaxgan.metrics import features, labels, neighbours, table, train_features
 from jaxgan.metrics.density_coverage import density_coverage
 from jaxgan.metrics.fid import Moments, distance, fid, moments
 from jaxgan.metrics.kid import kid, within
 from jaxgan.metrics.modes import modes
 from jaxgan.metrics.nearest import nearest
-from jaxgan.metrics.precision_recall import precision_recall
+from jaxgan.metrics.precision_recall import precision, recall
 
 
 def some(seed: int, count: int, size: int = 16, scale: float = 1.0) -> np.ndarray:
@@ -91,6 +93,15 @@ def test_one_feature_has_no_covariance():
         moments(some(0, 1))
 
 
+def test_what_is_no_number_is_not_taken_for_perfect():
+    broken = some(0, 20)
+    broken[3, 3] = np.nan
+    assert np.isnan(fid(some(1, 20), broken))
+    assert np.isnan(kid(some(1, 20), broken))
+    real = some(1, 20)
+    assert not neighbours.balls_over(broken[3:4], real, neighbours.radii(real, 3)).any()
+
+
 # Kernel distance
 
 
@@ -146,7 +157,7 @@ def test_precision_recall_density_coverage_by_hand():
         neighbours.balls_over(fake, real, neighbours.radii(real, 1)), [2, 1, 0, 0]
     )
     # The fakes 0.5 and 5 have radii of 4.5 and so reach all that is real.
-    assert precision_recall(real, fake, 1) == (0.5, 1.0)
+    assert (precision(real, fake, 1), recall(real, fake, 1)) == (0.5, 1.0)
     assert density_coverage(real, fake, 1) == (0.75, 0.75)
 
 
@@ -156,23 +167,25 @@ def test_precision_recall_density_coverage_by_hand():
 def test_precision_recall_density_coverage_agree_with_prdc(k, repeats, size):
     real, fake = some(0, 700, size), np.tile(some(1, 600 // repeats, size, 0.9), (repeats, 1))
     expected = prdc.compute_prdc(real, fake, k)
-    got = precision_recall(real, fake, k)._asdict() | density_coverage(real, fake, k)._asdict()
-    assert got == pytest.approx(expected, rel=1e-12)
+    got = {"precision": precision(real, fake, k), "recall": recall(real, fake, k)}
+    assert got | density_coverage(real, fake, k)._asdict() == pytest.approx(expected, rel=1e-12)
     radius = neighbours.radii(real, k)
     assert density_coverage(real, fake, k, radius) == density_coverage(real, fake, k)
 
 
 def test_a_set_against_itself_is_perfect():
     feature = some(0, 500)
-    assert precision_recall(feature, feature[::-1]) == (1, 1)
+    assert precision(feature, feature[::-1]) == recall(feature, feature[::-1]) == 1
     assert density_coverage(feature, feature[::-1]) == (1, 1)
 
 
-def test_repeating_a_few_keeps_precision_and_loses_recall():
-    real, few = some(0, 500), np.tile(some(1, 50), (10, 1))
-    precision, recall = precision_recall(real, few)
-    assert precision > 0.5 and recall == 0
-    assert density_coverage(real, few).coverage < density_coverage(real, some(1, 500)).coverage / 2
+def test_repeating_a_few_keeps_precision_and_loses_recall_and_coverage():
+    real, few, many = some(0, 500), np.tile(some(1, 50), (10, 1)), some(1, 500)
+    assert precision(real, few) > 0.5
+    assert recall(real, few) == 0  # copies have no radius
+    moved = few + np.random.default_rng(0).normal(0, 0.5, few.shape).astype(np.float32)
+    assert recall(real, moved) > 0.5  # they have one once they differ: it sees copies alone
+    assert density_coverage(real, few).coverage < density_coverage(real, many).coverage / 2
 
 
 # Labels and modes
@@ -282,6 +295,43 @@ def test_a_dataset_without_a_network_is_refused():
         features.load("nmist")
 
 
+def test_scaling_features_leaves_verdicts_alone(digits):
+    weights = features.init(jax.random.key(0))
+    train, test = (one.image for one in digits)
+    scaled = train_features.scaled(weights, train, test)
+    real, other = features.see(scaled, train), features.see(scaled, test)
+    assert fid(real.feature, other.feature) == pytest.approx(0.29, rel=1e-4)
+    assert (other.label == features.see(weights, test).label).mean() > 0.99  # rounding may tie
+
+
+def test_moved_images_keep_shape_and_range(digits):
+    image = np.asarray(normalize(digits[0].image[:20]))
+    moved = np.asarray(train_features.move(jax.random.key(0), image, 10.0))
+    assert moved.shape == image.shape and moved.min() >= -1 and moved.max() <= 1
+    assert (np.abs(moved - image).mean((1, 2, 3)) > 0.01).all()
+    assert moved.mean() == pytest.approx(image.mean(), abs=0.05)  # a digit stays in sight
+
+
+def test_a_network_is_trained(data_dir, tmp_path):
+    command = ("-m", "jaxgan.metrics.train_features", "--data-dir", data_dir)
+    done = python(*command, "--epochs", "1", "--batch-size", "50", "--out", tmp_path / "f.npz")
+    assert done.returncode == 0, done.stderr
+    weights = np.load(tmp_path / "f.npz")
+    assert set(weights) == set(features.init(jax.random.key(0)))
+    refused(python(*command, "--batch-size", "2000"), 2, "--batch-size", "1,000", "2,000")
+    refused(python(*command, "--dataset", "stacked_mnist"), 2, "--dataset", "28, 28, 3")
+    diverging = ("--epochs", "1", "--batch-size", "50", "--learning-rate", "1e30")
+    refused(python(*command, *diverging), 1, "loss", "--learning-rate")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("epochs", 0), ("batch_size", 0), ("learning_rate", -1.0), ("seed", -1)]
+)
+def test_wrong_options_of_its_training(option, value):
+    with pytest.raises(UserError, match=f"--{option}".replace("_", "-")):
+        train_features.FeaturesConfig(**{option: value})
+
+
 # Rows
 
 
@@ -299,22 +349,21 @@ def test_a_row_holds_every_metric(reference, digits):
     assert row.fid == fid(fake, real)
     assert row.fid_train == pytest.approx(fid(fake, features.see(weights, train.image).feature))
     assert row.kid == kid(fake, real)
-    assert (row.precision, row.recall) == precision_recall(real, fake)
+    assert (row.precision, row.recall) == (precision(real, fake), recall(real, fake))
     assert (row.density, row.coverage) == density_coverage(real, fake)
     assert row.agreement == labels.agreement(wanted, seen)
+    assert row.histogram == labels.histogram(seen, 10).tolist()
     assert row.histogram_kl == labels.histogram_kl(seen, 10)
     assert row.nearest == 0
     assert reference.measure(255 - image).agreement is None
     assert reference.measure(255 - image).nearest == np.median(nearest(255 - image, train.image))
 
 
-def test_real_images_of_the_labels_asked_for_score_as_real_train(reference, digits, monkeypatch):
-    monkeypatch.setattr(table, "_CONTROL", 300)
-    monkeypatch.setattr(table, "_REPEATED", 30)
+def test_real_images_of_the_labels_asked_for_score_as_real_train(reference, digits):
     train, wanted = digits[0], reference.asked(300)
     chosen = labels.order(len(train.label))[:300]
     assert (train.label[chosen] == wanted).all()
-    assert reference.measure(train.image[chosen], wanted) == reference.controls()["real train"]
+    assert reference.measure(train.image[chosen], wanted) == reference.controls(300)["real train"]
 
 
 def test_a_glance_is_part_of_a_row(reference, digits):
@@ -329,18 +378,19 @@ def test_real_images_are_looked_at_once(reference, digits, monkeypatch):
     monkeypatch.setattr(
         features, "see", lambda weights, image: seen.append(len(image)) or looked(weights, image)
     )
-    fresh = table.Reference(features.load("mnist"), *digits)
-    fresh.glance(digits[0].image[:300])
-    assert sorted(seen) == [300, 300]  # no training image for a glance
-    fresh.measure(digits[0].image[:300])
-    fresh.measure(digits[0].image[:300])
-    assert sorted(seen) == [300, 300, 300, 300, 1000]
+    train, test = digits
+    fresh, image = table.Reference(features.load("mnist"), train, test), train.image[:200]
+    fresh.glance(image)
+    assert len(train.image) not in seen  # no training image for a glance
+    fresh.measure(image)
+    fresh.measure(image)
+    assert seen.count(len(train.image)) == seen.count(len(test.image)) == 1
 
 
-def test_the_controls_behave(reference, monkeypatch):
-    monkeypatch.setattr(table, "_CONTROL", 300)
-    monkeypatch.setattr(table, "_REPEATED", 30)
-    train, test, few = reference.controls().values()
+def test_the_controls_behave(reference):
+    controls = reference.controls(300)
+    assert list(controls) == ["real train", "real test", "30 train images 10 times"]
+    train, test, few = controls.values()
     assert test.fid < 1e-6 and test[3:7] == (1, 1, 1, 1)
     assert train.recall > 0.5 and few.recall == 0
     assert train.fid < few.fid and train.fid_train < few.fid_train

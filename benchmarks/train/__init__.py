@@ -10,6 +10,7 @@ import importlib
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -70,6 +71,8 @@ class Mark(NamedTuple):
         image: Drawn, uint8 [N, 28, 28, 1].
         label: Asked for, int [N]; None without labels.
         device: What it trained on.
+        pace: As of the task; told by the caller.
+        revision: Of this project, when it trained; told by the caller.
     """
 
     minutes: float
@@ -78,6 +81,8 @@ class Mark(NamedTuple):
     image: np.ndarray
     label: np.ndarray | None
     device: str = "cpu"
+    pace: float | None = None
+    revision: str = "unknown"
 
 
 class Peer(NamedTuple):
@@ -168,6 +173,7 @@ def run(library: str, task: Task) -> Iterator[Mark]:
 def _serve(line: Connection, library: str, task: Task) -> None:
     # Ctrl-C reaches all processes of a terminal; train.py then saves, and the caller ends the rest.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that train.py is ended, too
     os.environ.update(_ENVIRONMENT)
     try:
         with progress.quiet_stderr():  # libraries announce themselves

@@ -24,7 +24,7 @@ def train(task: Task) -> Iterator[Mark]:
     """Train to each time, from where the run directory stands; yield what is drawn there."""
     import jax  # it starts after the first training
 
-    from jaxgan import data, drawing, evaluate
+    from jaxgan import data, drawing, evaluate, settings
     from jaxgan.metrics import labels
 
     run_dir = task.folder / "run"
@@ -32,19 +32,12 @@ def train(task: Task) -> Iterator[Mark]:
     for minutes in task.minutes:
         _run(task, minutes, run_dir)
         last = progress.read_log(run_dir / "metrics.jsonl")[-1]
-        seen = last["step"] * _batch_size(run_dir)
+        seen = last["step"] * settings.read(run_dir).config.batch_size
         seconds = seen / task.pace if task.pace else last["seconds"]
         if seconds > 60 * minutes + max(_LATE, _epoch_seconds(task)):
             raise UserError(f"{run_dir} is past {minutes:g} minutes already; remove it")
         drawn = evaluate.draw(drawing.open_model(run_dir), DRAWN_BY, asked)
         yield Mark(minutes, seconds, seen, *drawn, jax.devices()[0].device_kind)
-
-
-def _batch_size(run_dir: Path) -> int:
-    from jaxgan import settings
-
-    known = settings.read(run_dir)
-    return known.config.batch_size if known else 0
 
 
 def _epoch_seconds(task: Task) -> float:

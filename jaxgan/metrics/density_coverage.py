@@ -12,7 +12,7 @@ K = 5  # neighbours within a ball, as in the paper
 
 
 class DensityCoverage(NamedTuple):
-    """Two measures; both are 1 for a set against itself.
+    """Two measures; both are 1 for a set against itself, unless k others equal a feature.
 
     Attributes:
         density: Balls of the real that hold a fake, divided by k, mean over the fakes; 0 or more.

@@ -22,7 +22,7 @@ from jaxgan import convolution
 from jaxgan.errors import UserError
 from jaxgan.gan import normalize
 
-Weights = Mapping[str, jax.Array]
+Weights = Mapping[str, jax.Array | np.ndarray]
 
 SIZE, CLASSES = 128, 10  # of the feature vector, which is the layer before the logits
 _FOLDER = Path(__file__).parent / "weights"
@@ -77,7 +77,7 @@ def apply(weights: Weights, image: jax.Array, form: str) -> tuple[jax.Array, jax
     """Return the features [B, 128] after ReLU, and the logits [B, 10].
 
     Args:
-        weights: As ``init`` makes them.
+        weights: As ``init`` makes them, float32.
         image: [B, 28, 28, 1] in [-1, 1].
         form: Form of the convolution family.
     """
@@ -91,7 +91,7 @@ def apply(weights: Weights, image: jax.Array, form: str) -> tuple[jax.Array, jax
 
 
 def load(dataset: str) -> Weights:
-    """Return the frozen weights of a dataset's network.
+    """Return the frozen weights of a dataset's network, arrays of float16 for ``see``.
 
     Raises:
         UserError: There is no network for the dataset, or its file is not the one that is meant.

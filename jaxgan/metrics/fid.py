@@ -27,8 +27,11 @@ def fid(a: np.ndarray, b: np.ndarray) -> float:
     0 or more, smaller is closer. It falls as the sets grow, so compare only sets of one size.
 
     Args:
-        a: Features float32 [N, D].
-        b: Features float32 [M, D].
+        a: Features float32 [N, D], N at least 2.
+        b: Features float32 [M, D], M at least 2.
+
+    Raises:
+        ValueError: There are fewer.
     """
     return distance(moments(a), moments(b))
 
@@ -49,10 +52,11 @@ def distance(a: Moments, b: Moments) -> float:
     """Return the Fréchet distance of two Gaussians.
 
     d² = |m_a - m_b|² + Tr(C_a + C_b - 2 (C_a C_b)^½), Heusel et al. 2017, eq. 6, in float64. The
-    last trace is that of (C_a^½ C_b C_a^½)^½, which is symmetric and has the same eigenvalues.
+    last trace is that of (C_a^½ C_b C_a^½)^½, which is symmetric and has the same eigenvalues. What
+    is no number stays none.
     """
     with jax.enable_x64(True):
-        return max(0.0, float(_distance(a, b)))  # rounding leaves equal ones at about -1e-9
+        return max(float(_distance(a, b)), 0.0)  # rounding leaves equal ones at about -1e-9
 
 
 @jax.jit

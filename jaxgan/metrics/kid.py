@@ -26,7 +26,7 @@ def kid(a: np.ndarray, b: np.ndarray, within_b: float | None = None) -> float:
 
 
 def within(a: np.ndarray) -> float:
-    """Return the mean kernel of two different features of a set float32 [N, D]."""
+    """Return the mean kernel of two different features of a set float32 [N, D], N at least 2."""
     with jax.enable_x64(True):
         diagonal = float(_own(a))
     return (_sum(a, a) - diagonal) / (len(a) * (len(a) - 1))

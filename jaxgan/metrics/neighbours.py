@@ -95,6 +95,6 @@ def _measure(other: jax.Array) -> Callable[[jax.Array], jax.Array]:
         point = point.astype(jnp.float64)
         both = jnp.sum(point**2) + square
         squared = both - 2 * (other @ point)
-        return jnp.sqrt(jnp.where(squared > _NOTHING * both, squared, 0).astype(jnp.float32))
+        return jnp.sqrt(jnp.where(squared <= _NOTHING * both, 0, squared).astype(jnp.float32))
 
     return away

@@ -14,7 +14,7 @@ from jaxgan.metrics import precision_recall as pr
 if TYPE_CHECKING:
     from jaxgan import data
 
-_CONTROL, _REPEATED = 10_000, 1_000  # images of a control row, and of the one that repeats them
+_TIMES = 10  # that each image of the last control row stands there
 _FEWEST = 10  # real images that neighbours can be looked for among
 
 
@@ -90,9 +90,9 @@ class Triples:
 
     glance = measure
 
-    def controls(self) -> dict[str, modes.Modes]:
-        """Return the row of real triples, from MNIST's test images."""
-        return {"real test": self.measure(self._test.image[: self.COUNT])}
+    def controls(self, count: int = COUNT) -> dict[str, modes.Modes]:
+        """Return the row of so many real triples, from MNIST's test images; of 26,000 at most."""
+        return {"real test": self.measure(self._test.image[:count])}
 
 
 class Reference:
@@ -132,20 +132,24 @@ class Reference:
         """Return what can be said of 10,000 images as quickly, arguments as of ``measure``."""
         return self._score(features.see(self._weights, image), wanted)
 
-    def controls(self) -> dict[str, Row]:
-        """Return rows of real images: what a perfect generator has, and one that only memorises.
+    def controls(self, count: int = COUNT) -> dict[str, Row]:
+        """Return rows of real images: what a perfect generator has, and one that repeats itself.
 
+        They have ``count`` images, as far as there are so many, since FID depends on the number;
+        at least 100 by the last row, a tenth of them ten times.
         The test images are compared with themselves: their FID is 0, their precision, recall,
         density and coverage are 1, and their KID is a little below 0, as it takes the sets for
         independent. What the row tells is their FID and distance to the training images.
         """
-        order = labels.order(len(self._train.image))
-        some = np.tile(order[:_REPEATED], _CONTROL // _REPEATED)
+        order = labels.order(len(self._train.image))[:count]
+        few = order[: len(order) // _TIMES]
         every = np.arange(len(self._test.image))
         return {
-            "real train": self._control(self._train, self._train_seen, order[:_CONTROL]),
+            "real train": self._control(self._train, self._train_seen, order),
             "real test": self._control(self._test, self._test_seen, every),
-            "1,000 train images 10 times": self._control(self._train, self._train_seen, some),
+            f"{len(few):,} train images {_TIMES} times": self._control(
+                self._train, self._train_seen, np.tile(few, _TIMES)
+            ),
         }
 
     def _control(self, source: data.Dataset, seen: features.Seen, index: np.ndarray) -> Row:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,8 @@ import numpy as np
 import optax
 
 from jaxgan import cli, convolution, data, models, progress, runtime
+from jaxgan.config import ImageSpec
+from jaxgan.errors import TrainingError, UserError
 from jaxgan.files import write_whole
 from jaxgan.gan import normalize
 from jaxgan.metrics import features, fid
@@ -27,6 +30,7 @@ _SMOOTHING = 0.1  # of the labels: Szegedy et al. 2016
 _WEIGHT_DECAY = 1e-2  # decoupled: Loshchilov and Hutter 2019
 _UNIT, _COUNT = 0.29, 10_000  # FID of so many training images, after scaling
 _DROPPED = 0.3  # of the features, in training
+_SPEC = ImageSpec((28, 28, 1), features.CLASSES)  # of the images that the network can see
 
 
 @dataclass(frozen=True)
@@ -57,15 +61,32 @@ class FeaturesConfig:
     seed: int = 0
     """Seed of weights, order and moves."""
 
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                option = name.replace("_", "-")
+                raise UserError(f"--{option}: expected at least 1, got {getattr(self, name)}")
+        for name in ("learning_rate", "turn"):
+            if not 0 <= getattr(self, name) < math.inf:
+                option = name.replace("_", "-")
+                raise UserError(f"--{option}: expected 0 or more, got {getattr(self, name)}")
+        if not 0 <= self.seed < 2**32:
+            raise UserError(f"--seed: expected 0 to 4294967295, got {self.seed}")
+
 
 def main(config: FeaturesConfig) -> None:
     """Train, test, write."""
     train, test = (data.load(config.dataset, config.data_dir, split) for split in ("train", "test"))
+    if train.spec != _SPEC:
+        raise UserError(f"--dataset: expected {_SPEC}, got {train.spec}")
+    if config.batch_size > (most := len(train.image)):
+        raise UserError(f"--batch-size: expected {most:,} at most, got {config.batch_size:,}")
     runtime.keep_memory(models.step_bytes(train.spec, 64, config.batch_size))
     form = convolution.choose_form()
     steps_per_epoch = len(train.image) // config.batch_size
     steps = config.epochs * steps_per_epoch
-    rate = optax.warmup_cosine_decay_schedule(0.0, config.learning_rate, steps_per_epoch, steps)
+    rise = min(steps_per_epoch, steps // 2)
+    rate = optax.warmup_cosine_decay_schedule(0.0, config.learning_rate, rise, steps)
     adam = optax.adamw(rate, weight_decay=_WEIGHT_DECAY)
     key, init_key = jax.random.split(jax.random.key(config.seed))
 
@@ -95,6 +116,8 @@ def main(config: FeaturesConfig) -> None:
         )
         if (number + 1) % steps_per_epoch == 0:
             epoch = (number + 1) // steps_per_epoch
+            if not math.isfinite(value):
+                raise TrainingError(f"epoch {epoch}: the loss is {value}; lower --learning-rate")
             right = accuracy(_rounded(average), test)
             progress.say(f"epoch {epoch}: loss {float(value):.3f}, test accuracy {right:.2%}")
     content = io.BytesIO()
@@ -128,7 +151,13 @@ def accuracy(weights, dataset: data.Dataset) -> float:
 
 
 def move(key: jax.Array, image: jax.Array, turn: float) -> jax.Array:
-    """Return images [B, H, W, 1] turned, scaled and shifted at random, with bilinear sampling."""
+    """Return images turned, scaled and shifted at random, with bilinear sampling.
+
+    Args:
+        key: What decides it.
+        image: float32 [B, H, W, 1] in [-1, 1]; around it all is -1.
+        turn: Degrees to turn by at most, either way.
+    """
     batch, height, width, _ = image.shape
     angle, tall, wide, down, right = jax.random.uniform(key, (5, batch, 1, 1), minval=-1.0)
     angle = angle * turn * jnp.pi / 180
