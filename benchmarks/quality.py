@@ -14,7 +14,9 @@ import json
 import math
 import os
 import re
+import signal
 import statistics
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,6 +126,7 @@ def main(options: Options) -> None:
     from benchmarks import report
     from jaxgan import progress
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends what trains, too
     path = options.out / f"{options.dataset}.jsonl"
     lines = _read(path)
     if not options.report_only:

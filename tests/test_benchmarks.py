@@ -2,15 +2,21 @@
 
 import importlib.util
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
 import pytest
-from conftest import python, refused
+from conftest import ROOT, python, refused
 
 from benchmarks import dcgan, quality, rounds, scaling, train
 from benchmarks.step import maps
 from jaxgan import data
+from jaxgan.errors import UserError
+from jaxgan.files import Lock
 from jaxgan.metrics.labels import asked
 
 
@@ -152,6 +158,39 @@ def test_kept_images_tell_what_their_row_does(tmp_path):
         kept = quality._kept(tmp_path / "2.npz")
         assert (kept.image == image).all() and kept.label == label
         assert kept._replace(image=0, label=0) == mark._replace(image=0, label=0)
+
+
+def test_a_killed_benchmark_ends_its_training(data_dir, tmp_path):
+    options = ("--minutes", "9", "--seeds", "0", "--sides", "jaxgan", "--data-dir", str(data_dir))
+    folders = ("--keep", str(tmp_path), "--out", str(tmp_path))
+    run_dir = tmp_path / "mnist" / "jaxgan-0" / "run"
+    running = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.quality", *options, *folders],
+        cwd=ROOT, start_new_session=True, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        wait_until(lambda: (run_dir / "metrics.jsonl").exists() and is_taken(run_dir))
+        running.terminate()
+        assert running.wait(60) == 143
+        wait_until(lambda: not is_taken(run_dir))
+    except BaseException:
+        os.killpg(running.pid, signal.SIGKILL)
+        raise
+
+
+def is_taken(run_dir):
+    try:
+        with Lock(run_dir):
+            return False
+    except UserError:
+        return True
+
+
+def wait_until(is_so, seconds=120):
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 def test_a_variant_without_labels_is_one_without():

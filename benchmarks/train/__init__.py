@@ -175,13 +175,15 @@ def _serve(line: Connection, library: str, task: Task) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that train.py is ended, too
     os.environ.update(_ENVIRONMENT)
+    answer = None
     try:
         with progress.quiet_stderr():  # libraries announce themselves
             for mark in importlib.import_module(f"{__name__}.{library}").train(task):
                 line.send(mark)
                 line.recv()
-        line.send(None)
     except ImportError as error:
-        line.send(f"{error.name or error} is not installed")
+        answer = f"{error.name or error} is not installed"
     except UserError as error:
-        line.send(str(error))
+        answer = str(error)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # nothing is left that wants to be ended
+    line.send(answer)
