@@ -14,9 +14,7 @@ import json
 import math
 import os
 import re
-import signal
 import statistics
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +26,7 @@ from jaxgan.errors import UserError
 from jaxgan.files import write_whole
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.figure import Figure
 
     from benchmarks.train import Mark
@@ -126,7 +125,6 @@ def main(options: Options) -> None:
     from benchmarks import report
     from jaxgan import progress
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends what trains, too
     path = options.out / f"{options.dataset}.jsonl"
     lines = _read(path)
     if not options.report_only:
@@ -145,10 +143,12 @@ def _read(path: Path) -> list[Line]:
 def _measure(options: Options, lines: list[Line], path: Path) -> None:
     """Add to the lines, and write them after each."""
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # on a GPU the sides need some
-    from benchmarks import report
+    from benchmarks import report, train
     from jaxgan import data, progress
     from jaxgan.metrics import features
     from jaxgan.metrics.table import Reference
+
+    train.leave_on_sigterm()
 
     def add(**line: Any) -> None:
         lines.append(line)
@@ -156,6 +156,7 @@ def _measure(options: Options, lines: list[Line], path: Path) -> None:
 
     splits = [data.load(options.dataset, options.data_dir, split) for split in ("train", "test")]
     reference = Reference(features.load(options.dataset), *splits)
+    asked = reference.asked(_IMAGES)
     if not any("control" in line for line in lines):
         add(machine=report.machine())
         for name, row in reference.controls().items():
@@ -165,7 +166,7 @@ def _measure(options: Options, lines: list[Line], path: Path) -> None:
         known = {(one.get("side"), one.get("seed"), one.get("minutes")) for one in lines}
         wanted = [one for one in sorted(set(options.minutes)) if (side, seed, one) not in known]
         try:
-            for mark in _marks(options, side, seed, wanted):
+            for mark in _marks(options, side, seed, wanted, asked):
                 row = reference.measure(mark.image, mark.label)
                 place = {"side": side, "seed": seed, "minutes": mark.minutes}
                 place |= {name: getattr(mark, name) for name in _PLACE}
@@ -175,7 +176,9 @@ def _measure(options: Options, lines: list[Line], path: Path) -> None:
             progress.warn(f"{side}, seed {seed} was left out: {error}")
 
 
-def _marks(options: Options, side: str, seed: int, wanted: list[float]) -> Iterator[Mark]:
+def _marks(
+    options: Options, side: str, seed: int, wanted: list[float], asked: np.ndarray
+) -> Iterator[Mark]:
     """Yield a side's marks: those with kept images first, then by training; keep their images."""
     from benchmarks import train
     from jaxgan.report import revision
@@ -193,13 +196,14 @@ def _marks(options: Options, side: str, seed: int, wanted: list[float]) -> Itera
             missing,
             seed,
             labels,
-            _IMAGES,
+            asked,
             folder,
             tuple(word for word in words if word != _PLAIN),
             options.pace,
         )
+        place = {"pace": options.pace, "revision": revision()}
         for mark in train.run(library, task):
-            mark = mark._replace(pace=options.pace, revision=revision())
+            mark = mark._replace(**place)
             _keep(mark, paths[mark.minutes])
             yield mark
 

@@ -165,31 +165,39 @@ class TrainConfig:
         for name in ("epochs", "batch_size", "train_images", "latent_size", "width",
                      "checkpoint_every", "keep_checkpoints", "report_every"):  # fmt: skip
             value = getattr(self, name)
-            _require(self, name, value is None or value >= 1, "at least 1")
+            require(self, name, value is None or value >= 1, "at least 1")
         clock = self.minutes is None or 0 < self.minutes < math.inf
-        _require(self, "minutes", clock, "a number above 0")
-        _require(self, "checkpoint_minutes", self.checkpoint_minutes > 0, "a number above 0")
-        _require(self, "evaluate_every", self.evaluate_every >= 0, "at least 0")
+        require(self, "minutes", clock, "a number above 0")
+        require(self, "checkpoint_minutes", self.checkpoint_minutes > 0, "a number above 0")
+        require(self, "evaluate_every", self.evaluate_every >= 0, "at least 0")
         fits = self.latent_size <= MOST_LATENT
-        _require(self, "latent_size", fits, f"at most {MOST_LATENT}")
+        require(self, "latent_size", fits, f"at most {MOST_LATENT}")
         fits = self.components is None or 0 <= self.components <= self.latent_size
-        _require(self, "components", fits, f"0 to --latent-size, {self.latent_size}")
+        require(self, "components", fits, f"0 to --latent-size, {self.latent_size}")
         for name in ("data_dir", "run_dir", "fork"):
-            _require(self, name, getattr(self, name) != "", "the name of a folder")
-        _require(
+            require(self, name, getattr(self, name) != "", "the name of a folder")
+        require(
             self, "saved_model", self.convert or not self.saved_model, "no --no-convert with it"
         )
-        _require(self, "seed", 0 <= self.seed < 2**32, "a whole number from 0 to 4294967295")
+        require(self, "seed", 0 <= self.seed < 2**32, "a whole number from 0 to 4294967295")
         for name in ("learning_rate", "learning_rate_images", "anneal_images", "ema_half_life"):
-            _require(self, name, 0 < getattr(self, name) < math.inf, "a number above 0")
+            require(self, name, 0 < getattr(self, name) < math.inf, "a number above 0")
         for name in ("r1", "r2", "penalty_final"):
-            _require(self, name, 0 <= getattr(self, name) < math.inf, "a number of at least 0")
+            require(self, name, 0 <= getattr(self, name) < math.inf, "a number of at least 0")
         for name in ("beta1", "beta2", "beta2_final"):
             value = getattr(self, name)
-            _require(self, name, value is None or 0 <= value < 1, "a number from 0 to below 1")
+            require(self, name, value is None or 0 <= value < 1, "a number from 0 to below 1")
 
 
-def _require(config: object, name: str, holds: bool, expected: str) -> None:
+def require(config: object, name: str, holds: bool, expected: str) -> None:
+    """Raise ``UserError`` that names an option, what was expected and what came, if it is wrong.
+
+    Args:
+        config: The settings.
+        name: Of the one that is looked at.
+        holds: Whether it is right.
+        expected: What is right, in words.
+    """
     if not holds:
         raise UserError(f"{option(name)}: expected {expected}, got {getattr(config, name)}")
 

@@ -86,9 +86,9 @@ def test_the_clock_of_training_leaves_out_compiling_and_drawing():
         time.sleep(1.0)
         return np.zeros((len(latent), 28, 28, 1))
 
-    task = train.Task("", "", (0.001, 0.003), 0, True, 12, None)
+    task = train.Task("", "", (0.001, 0.003), 0, True, asked(np.arange(7), 12), None)
     peer = train.Peer(3, 10, step, lambda: None, draw)
-    early, late = train.timed(peer, task, np.arange(7))
+    early, late = train.timed(peer, task, 7)
     assert 0.06 <= early.seconds < late.seconds and 0.18 <= late.seconds < 1
     assert early.seen < late.seen == 3 * len(seen)
     assert len({*seen[0], *seen[1]}) == 6 == len({*seen[2], *seen[3]})  # two batches an epoch
@@ -100,18 +100,19 @@ def test_the_clock_of_training_leaves_out_compiling_and_drawing():
 def test_a_peer_trains_and_draws(library, labels, data_dir, tmp_path):
     if library == "pytorch" and importlib.util.find_spec("torch") is None:
         pytest.skip("torch is not installed")
-    task = train.Task("mnist", str(data_dir), (0.001, 0.002), 0, labels, 8, tmp_path)
+    wanted = asked(data.load("mnist", str(data_dir)).label, 8)
+    task = train.Task("mnist", str(data_dir), (0.001, 0.002), 0, labels, wanted, tmp_path)
     for mark in train.run(library, task):
         assert mark.seen > 0 and mark.seconds >= 60 * mark.minutes
         assert mark.image.shape == (8, 28, 28, 1) and mark.image.dtype == np.uint8
         assert mark.image.std() > 0
-        wanted = asked(data.load("mnist", str(data_dir)).label, 8)
         assert mark.label.tolist() == wanted.tolist() if labels else mark.label is None
     assert mark.minutes == task.minutes[-1]
 
 
 def test_a_pace_counts_minutes_in_images(data_dir, tmp_path):
-    task = train.Task("mnist", str(data_dir), (0.1, 0.2), 0, True, 8, tmp_path, pace=200.0)
+    label = np.arange(8)
+    task = train.Task("mnist", str(data_dir), (0.1, 0.2), 0, True, label, tmp_path, pace=200.0)
     seen = [mark.seen for mark in train.run("tensorflow", task)]
     assert seen == [1280, 2560]  # 6 and 12 s at 200 images/s: whole batches of 256
 

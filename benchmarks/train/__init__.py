@@ -23,7 +23,6 @@ import numpy as np
 from jaxgan import progress
 from jaxgan.errors import UserError
 from jaxgan.images import to_uint8
-from jaxgan.metrics import labels
 
 LATENT = 100  # numbers in a peer's latent vector
 EMBEDDING = 10  # numbers that a label adds to it
@@ -44,7 +43,7 @@ class Task:
         minutes: When to draw, by the clock of training, ascending.
         seed: Seed of the training.
         labels: Whether both players get the class label.
-        images: How many to draw each time.
+        asked: Labels to draw images for each time, int [N]; a side without labels draws as many.
         folder: For what a side itself wants to keep.
         changed: Options of train.py other than its defaults, ``name=value``; only ours has them.
         pace: Images a second by which minutes are counted; None to count them by the clock.
@@ -55,7 +54,7 @@ class Task:
     minutes: tuple[float, ...]
     seed: int
     labels: bool
-    images: int
+    asked: np.ndarray
     folder: Path
     changed: tuple[str, ...] = ()
     pace: float | None = None
@@ -105,9 +104,9 @@ class Peer(NamedTuple):
     device: str = "cpu"
 
 
-def timed(peer: Peer, task: Task, label: np.ndarray) -> Iterator[Mark]:
-    """Train a peer on the images that have these labels, yield what it draws at each time."""
-    batches = _batches(len(label), peer.batch, task.seed)
+def timed(peer: Peer, task: Task, count: int) -> Iterator[Mark]:
+    """Train a peer on ``count`` images, yield what it draws at each time."""
+    batches = _batches(count, peer.batch, task.seed)
     peer.step(next(batches))  # compiles
     peer.wait()
     steps, seconds = 1, 0.0
@@ -120,7 +119,7 @@ def timed(peer: Peer, task: Task, label: np.ndarray) -> Iterator[Mark]:
                 peer.wait()
         peer.wait()
         seconds = _seconds(task, steps * peer.batch, started)
-        drawn = _drawn(peer, labels.asked(label, task.images))
+        drawn = _drawn(peer, task.asked)
         yield Mark(minutes, seconds, steps * peer.batch, *drawn, peer.device)
 
 
@@ -170,10 +169,15 @@ def run(library: str, task: Task) -> Iterator[Mark]:
         process.join()
 
 
+def leave_on_sigterm() -> None:
+    """Have SIGTERM raise ``SystemExit``, so that what was started is ended on the way out."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+
 def _serve(line: Connection, library: str, task: Task) -> None:
     # Ctrl-C reaches all processes of a terminal; train.py then saves, and the caller ends the rest.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that train.py is ended, too
+    leave_on_sigterm()
     os.environ.update(_ENVIRONMENT)
     answer = None
     try:

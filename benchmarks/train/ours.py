@@ -24,11 +24,9 @@ def train(task: Task) -> Iterator[Mark]:
     """Train to each time, from where the run directory stands; yield what is drawn there."""
     import jax  # it starts after the first training
 
-    from jaxgan import data, drawing, evaluate, settings
-    from jaxgan.metrics import labels
+    from jaxgan import drawing, evaluate, settings
 
     run_dir = task.folder / "run"
-    asked = labels.asked(data.load(task.dataset, task.data_dir).label, task.images)
     for minutes in task.minutes:
         _run(task, minutes, run_dir)
         last = progress.read_log(run_dir / "metrics.jsonl")[-1]
@@ -36,7 +34,7 @@ def train(task: Task) -> Iterator[Mark]:
         seconds = seen / task.pace if task.pace else last["seconds"]
         if seconds > 60 * minutes + max(_LATE, _epoch_seconds(task)):
             raise UserError(f"{run_dir} is past {minutes:g} minutes already; remove it")
-        drawn = evaluate.draw(drawing.open_model(run_dir), DRAWN_BY, asked)
+        drawn = evaluate.draw(drawing.open_model(run_dir), DRAWN_BY, task.asked)
         yield Mark(minutes, seconds, seen, *drawn, jax.devices()[0].device_kind)
 
 

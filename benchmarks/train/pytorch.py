@@ -34,7 +34,7 @@ def train(task: Task) -> Iterator[Mark]:
     torch.backends.cudnn.benchmark = True
     dataset = data.load(task.dataset, task.data_dir)
     peer = _peer(dataset, dataset.spec.classes if task.labels else 0)
-    return timed(peer, task, dataset.label)
+    return timed(peer, task, len(dataset.image))
 
 
 class _Generator(nn.Module):

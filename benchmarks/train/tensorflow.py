@@ -35,7 +35,7 @@ def train(task: Task) -> Iterator[Mark]:
     keras.utils.set_random_seed(task.seed)
     dataset = data.load(task.dataset, task.data_dir)
     peer = _peer(dataset, dataset.spec.classes if task.labels else 0)
-    return timed(peer, task, dataset.label)
+    return timed(peer, task, len(dataset.image))
 
 
 def _generator(classes: int) -> keras.Model:

@@ -20,7 +20,7 @@ import numpy as np
 import optax
 
 from jaxgan import cli, convolution, data, models, progress, runtime
-from jaxgan.config import ImageSpec
+from jaxgan.config import ImageSpec, require
 from jaxgan.errors import TrainingError, UserError
 from jaxgan.files import write_whole
 from jaxgan.gan import normalize
@@ -63,15 +63,10 @@ class FeaturesConfig:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                option = name.replace("_", "-")
-                raise UserError(f"--{option}: expected at least 1, got {getattr(self, name)}")
+            require(self, name, getattr(self, name) >= 1, "at least 1")
         for name in ("learning_rate", "turn"):
-            if not 0 <= getattr(self, name) < math.inf:
-                option = name.replace("_", "-")
-                raise UserError(f"--{option}: expected 0 or more, got {getattr(self, name)}")
-        if not 0 <= self.seed < 2**32:
-            raise UserError(f"--seed: expected 0 to 4294967295, got {self.seed}")
+            require(self, name, 0 <= getattr(self, name) < math.inf, "0 or more")
+        require(self, "seed", 0 <= self.seed < 2**32, "0 to 4294967295")
 
 
 def main(config: FeaturesConfig) -> None:
@@ -79,7 +74,8 @@ def main(config: FeaturesConfig) -> None:
     train, test = (data.load(config.dataset, config.data_dir, split) for split in ("train", "test"))
     if train.spec != _SPEC:
         raise UserError(f"--dataset: expected {_SPEC}, got {train.spec}")
-    if config.batch_size > (most := len(train.image)):
+    most = len(train.image)
+    if config.batch_size > most:
         raise UserError(f"--batch-size: expected {most:,} at most, got {config.batch_size:,}")
     runtime.keep_memory(models.step_bytes(train.spec, 64, config.batch_size))
     form = convolution.choose_form()
