@@ -185,9 +185,9 @@ def _marks(
 
     folder = options.keep / options.dataset / f"{re.sub('[^a-zA-Z0-9=.]+', '-', side)}-{seed}"
     paths = {minutes: folder / f"{minutes:g}.npz" for minutes in wanted}
-    missing = tuple(minutes for minutes, path in paths.items() if not path.exists())
-    yield from (_kept(path) for path in paths.values() if path.exists())
-    if missing:
+    kept = {minutes for minutes, path in paths.items() if path.exists()}
+    yield from (_kept(paths[minutes]) for minutes in sorted(kept))
+    if missing := tuple(minutes for minutes in wanted if minutes not in kept):
         library, labels = _side(side)
         words = [] if side in _SIDES else side.removeprefix(_OURS[0]).split()
         task = train.Task(
