@@ -336,7 +336,7 @@ def _plot(lines: list[Line]) -> Figure:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(7, 4.5))
+    figure, axes = pyplot.subplots(figsize=(8.5, 4.5))
     groups = _groups(lines)
     for side in _names(lines):
         library, labels = _side(side)
@@ -358,7 +358,7 @@ def _plot(lines: list[Line]) -> Figure:
     axes.set_xticks(list(groups), [f"{minutes:g}" for minutes in groups])
     axes.tick_params(axis="x", which="minor", length=0, labelbottom=False)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize="small")
+    axes.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))  # beside all lines
     return figure
 
 
