@@ -337,7 +337,7 @@ def _plot(lines: list[Line]) -> Figure:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(8.5, 4.5))
-    groups = _groups(lines)
+    groups, others = _groups(lines), itertools.count(len(_COLOURS))
     for side in _names(lines):
         library, labels = _side(side)
         found = {
@@ -347,7 +347,7 @@ def _plot(lines: list[Line]) -> Figure:
         }
         means = list(map(statistics.mean, found.values()))
         style = "o-" if labels else "o--"
-        colour = _COLOURS[library] if side in _SIDES else None
+        colour = _COLOURS[library] if side in _SIDES else f"C{next(others)}"
         axes.plot(list(found), means, style, color=colour, label=side)
         ends = (list(map(end, found.values())) for end in (min, max))
         axes.vlines(list(found), *ends, color=axes.lines[-1].get_color())
