@@ -350,7 +350,7 @@ def _plot(lines: list[Line]) -> Figure:
         colour = _COLOURS[library] if side in _SIDES else f"C{next(others)}"
         axes.plot(list(found), means, style, color=colour, label=side)
         ends = (list(map(end, found.values())) for end in (min, max))
-        axes.vlines(list(found), *ends, color=axes.lines[-1].get_color())
+        axes.vlines(list(found), *ends, color=colour)
     for line in lines:
         if line.get("control") == _REAL:
             axes.axhline(line["fid"], color="grey", linestyle=":", label="real training images")
