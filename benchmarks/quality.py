@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxgan import cli
-from jaxgan.config import TrainConfig
+from jaxgan.config import TrainConfig, require
 from jaxgan.errors import UserError
 from jaxgan.files import write_whole
 
@@ -105,14 +105,14 @@ class Options:
             raise UserError("--sides: expected at least one, or one of --variants, got none")
         if wrong := [text for text in self.variants if not all(map(_OPTION, text.split()))]:
             raise UserError(f"--variants: expected option=value or no-option, got {wrong[0]!r}")
-        if not all(0 < minutes < math.inf for minutes in self.minutes):
-            raise UserError(f"--minutes: expected numbers above 0, got {self.minutes}")
-        if self.pace is not None and not 0 < self.pace < math.inf:
-            raise UserError(f"--pace: expected a number above 0, got {self.pace}")
+        above = all(0 < minutes < math.inf for minutes in self.minutes)
+        require(self, "minutes", above, "numbers above 0")
+        above = self.pace is None or 0 < self.pace < math.inf
+        require(self, "pace", above, "a number above 0")
         if self.pace is not None and len(self.sides + self.variants) > 1:
             raise UserError("--pace: each side has its own; expected one of --sides or --variants")
-        if not all(0 <= seed < 2**32 for seed in self.seeds):
-            raise UserError(f"--seeds: expected numbers from 0 to 4294967295, got {self.seeds}")
+        fits = all(0 <= seed < 2**32 for seed in self.seeds)
+        require(self, "seeds", fits, "numbers from 0 to 4294967295")
         if self.dataset not in ("mnist", "fashion_mnist"):
             raise UserError(f"--dataset: expected mnist or fashion_mnist, got {self.dataset!r}")
         if unknown := set(self.sides) - set(_SIDES):

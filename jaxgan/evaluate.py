@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from jaxgan import cli, progress
-from jaxgan.config import ImageSpec, TrainConfig
+from jaxgan.config import ImageSpec, TrainConfig, require
 from jaxgan.errors import UserError
 
 if TYPE_CHECKING:
@@ -50,10 +50,9 @@ class EvaluateConfig:
     """JSON file to write."""
 
     def __post_init__(self) -> None:
-        if self.images is not None and not 100 <= self.images <= 1_000_000:
-            raise UserError(f"--images: expected 100 to 1000000, got {self.images}")
-        if not 0 <= self.seed < 2**32:
-            raise UserError(f"--seed: expected 0 to 4294967295, got {self.seed}")
+        fits = self.images is None or 100 <= self.images <= 1_000_000
+        require(self, "images", fits, "100 to 1000000")
+        require(self, "seed", 0 <= self.seed < 2**32, "0 to 4294967295")
 
 
 def main(config: EvaluateConfig) -> None:
