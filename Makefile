@@ -78,7 +78,8 @@ native:
 cpp: $(PROGRAM)
 
 # An emulator that cannot be had is no fault: what was only linked is marked so.
-dist: .venv/.installed $(MODEL)
+# A model that is there is taken as it is, though it be older than the demo's.
+dist: .venv/.installed $(if $(wildcard $(MODEL)),,$(MODEL))
 	@scripts/prerequisites.sh dist || true
 	python -m scripts.dist --model $(MODEL)
 

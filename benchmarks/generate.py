@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 _SPEC = ImageSpec((28, 28, 1), 10)  # MNIST
 _SHIPPED = "generator.tflite"  # the file that people get, with a signature for 1 and for 64
 _DIGITS = (1, 64)  # in a PNG
-_LONG = 3200  # images by which the C++ program's long run exceeds its short one
-_CPP, _BASE = "C++ program (estimate)", "LiteRT (Python)"
+_CPP, _BASE = "C++ program", "LiteRT (Python)"
 _TENSORFLOW = {"TF_ENABLE_ONEDNN_OPTS": "0"}  # this network runs faster without
 # name: file in benchmarks/draw, options of its start, environment
 _LIBRARIES = {
@@ -202,11 +201,10 @@ def _calls(folder: Path, batch: int, threads: int, rounds: int) -> list[Row]:
         Side(name, "benchmarks.draw:start", {"library": library, **task, **options}, environment)
         for name, (library, options, environment) in _LIBRARIES.items()
     ]
-    model = f"generate_{batch}.tflite"
-    extra = max(1, _LONG // batch)
-    short, long = (_program(folder, model, batch * calls, threads) for calls in (1, 1 + extra))
-    short, long, *timings = measure([short, long, *sides], rounds)
-    rows = [_difference(short, long, extra, batch, threads)]
+    model = {"model": f"generate_{batch}.tflite"}
+    program = Side(_CPP, "benchmarks.draw.program:start_calls", {**task, **model})
+    timing, *timings = measure([program, *sides], rounds)
+    rows = [_told(timing, batch, threads)]
     rows += map(_row, _LIBRARIES, itertools.repeat(batch), itertools.repeat(threads), timings)
     for row in rows:
         found = f"{row.images_per_second:,.0f} images/s" if row.mean else row.missing
@@ -251,16 +249,11 @@ def _row(name: str, batch: int, threads: int, timing: Timing) -> Row:
     )
 
 
-def _difference(short: Timing, long: Timing, extra: int, batch: int, threads: int) -> Row:
-    """Return what a call costs in a C++ process that runs already: its long run, less its short."""
-    short, long = (_row(_CPP, batch, threads, timing) for timing in (short, long))
-    if short.missing or long.missing:
-        return short if short.missing else long
-    p50, mean = (
-        [(more - less) / extra for more, less in zip(*pair, strict=True)]
-        for pair in ((long.p50, short.p50), (long.mean, short.mean))
-    )
-    return Row(_CPP, batch, threads, p50, mean=mean)
+def _told(timing: Timing, batch: int, threads: int) -> Row:
+    """Return the C++ program's row: what it measured of its own calls."""
+    if timing.missing:
+        return Row(_CPP, batch, threads, missing=timing.missing)
+    return Row(_CPP, batch, threads, *map(list, zip(*timing.calls, strict=True)))
 
 
 def _threads(count: int) -> str:
@@ -312,10 +305,9 @@ def _text(
         "imports and compiling included; memory is the most that the process held, Python "
         "included. PyTorch runs in inference mode with channels_last, TensorFlow under tf.function "
         "and without oneDNN, which is faster here; ONNX Runtime has its defaults.\n",
-        "The C++ program has no way to time a call, so its row is an estimate: a run that draws "
-        f"about {_LONG:,} images more than one batch, less a run of one batch, divided by the "
-        "calls between them, each with a model file that knows this batch size alone. Unlike the "
-        "other rows this contains drawing the latents and compressing the PNG.\n",
+        "The C++ program times its calls itself (`--benchmark`), a process a round, after ten that "
+        "do not count: latents and labels in, values in [-1, 1] out. Its time to the first image "
+        "is in the last table.\n",
         *map(_table, cells),
         "## The C++ program from exec to PNG\n",
         "From the start of the process until it has ended and the PNG is there, with a model file "

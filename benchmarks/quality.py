@@ -91,8 +91,8 @@ class Options:
     """Folder for the rows, the tables and the plot."""
 
     keep: Path = Path("checkpoints/quality")
-    """Folder for drawn images and jaxgan's runs. Images that are there are not drawn again: without
-    the rows, they alone are measured anew."""
+    """Folder for drawn images and jaxgan's runs. Images that are there are not drawn again: once
+    DATASET.jsonl is removed, they are measured anew without training."""
 
     report_only: bool = False
     """Write the tables and the plot from the rows that are there."""
@@ -251,9 +251,10 @@ def _text(lines: list[Line], name: str) -> str:
         "# Quality against training time\n",
         "`python -m benchmarks.quality` wrote this file. "
         + (report.described(machine) if machine else "\n"),
+        "Rows whose device is not cpu were trained on that device instead.\n",
         "Minutes are of training alone, each side with its own recipe (benchmarks/train): reading "
-        "the data, compiling, drawing and evaluation are on no clock. The sides trained one after "
-        f"the other, each in a process of its own. Each drew {_IMAGES:,} images, the same latents "
+        "the data, compiling, drawing and evaluation are on no clock. Each side trained in a "
+        f"process of its own. Each drew {_IMAGES:,} images, the same latents "
         "every time, at the end of the minutes: no checkpoint was chosen. jaxgan draws with its "
         "weight average; the peers have none, and draw with BatchNorm in inference mode. One "
         "feature network judged all of them; FIDs of other networks are not comparable.\n",

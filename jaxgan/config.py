@@ -68,7 +68,7 @@ class TrainConfig:
     """Folder of prepared TFDS datasets (see: python -m jaxgan.data prepare --help)."""
 
     run_dir: str = "checkpoints/mnist"
-    """Folder of this run: settings, metrics, samples, checkpoints and the final graph."""
+    """Folder of this run: settings, metrics, samples, checkpoints and the finished generator."""
 
     fork: str | None = None
     """Folder of a new run that starts from the newest state in --run-dir, which stays as it is; its
@@ -95,7 +95,8 @@ class TrainConfig:
     labels, and 0 for others."""
 
     width: int = 32
-    """Channels of the widest feature maps of both players; deeper ones have 2x and 4x as many."""
+    """Channels of both players' largest feature maps, next to the image; smaller ones have 2x as
+    many, and 4x from the third level on, which images of 32 pixels a side have."""
 
     loss: Literal["bce", "hinge", "rpgan"] | None = None
     """What the players minimise: binary cross-entropy, hinge, or relativistic pairing. Not given,
@@ -155,7 +156,7 @@ class TrainConfig:
     """Steps between lines in metrics.jsonl."""
 
     convert: bool = True
-    """Write the final graph, generator.tflite, at the end; --no-convert leaves it to
+    """Write the finished generator, generator.tflite, at the end; --no-convert leaves it to
     convert_tflite.py."""
 
     saved_model: bool = False

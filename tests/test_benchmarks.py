@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, python, refused
 
-from benchmarks import dcgan, quality, rounds, scaling, train
+from benchmarks import dcgan, generate, quality, rounds, scaling, train
 from benchmarks.step import maps
 from jaxgan import data
 from jaxgan.errors import UserError
@@ -66,6 +66,20 @@ def test_a_small_run_of_the_training_step(tmp_path):
         assert f"| {name} |" in table
     if importlib.util.find_spec("torch") is None:
         assert "PyTorch eager was left out: torch is not installed" in table
+
+
+def test_the_program_times_its_own_calls(tmp_path):
+    generate._prepare(generate._source(None), (2,), tmp_path)
+    task = {"folder": str(tmp_path), "model": "generate_2.tflite", "batch": 2, "threads": 1}
+    sides = [
+        rounds.Side("ours", "benchmarks.draw.program:start_calls", task),
+        rounds.Side("another", "benchmarks.draw.program:start_calls", {**task, "model": "x"}),
+    ]
+    timing, absent = rounds.measure(sides, 2)
+    row = generate._told(timing, 2, 1)
+    assert len(row.p50) == len(row.p95) == len(row.mean) == 2
+    assert all(0 < p50 <= p95 for p50, p95 in zip(row.p50, row.p95, strict=True))
+    assert "x" in absent.missing and generate._told(absent, 2, 1).missing == absent.missing
 
 
 @pytest.mark.parametrize("name", ["train_step", "generate", "scaling"])

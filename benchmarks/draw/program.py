@@ -1,7 +1,8 @@
-"""The C++ program as a person starts it: a process, from exec to PNG."""
+"""The C++ program: as a person starts it, from exec to PNG, and the calls that it times itself."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -34,15 +35,30 @@ def start(folder: str, model: str, count: int, threads: int) -> Callable[[int], 
     Raises:
         UserError: It is not built, it fails, or it draws other images than JAX.
     """
-    bind(threads)
-    order = command(Path(folder), model, count, threads)
-    done = subprocess.run(order, capture_output=True, text=True)
-    if done.returncode:
-        raise UserError(first_line(done.stderr))
-    _check(Path(folder), Path(order[-1]), count)
+    order = _checked(Path(folder), model, count, threads)
 
     def run(steps: int) -> list[float]:
         return [timed(subprocess.run, order) for _ in range(steps)]
+
+    return run
+
+
+def start_calls(folder: str, model: str, batch: int, threads: int) -> Callable[[int], list[float]]:
+    """Check the program's images, return what has it time calls of a batch in one process.
+
+    Arguments and errors are those of ``start``. What is returned gives the seconds of a call, p50,
+    p95 and mean, of a second of them, however many steps it is asked for.
+    """
+    program = _checked(Path(folder), model, batch, threads)[0]
+    options = {
+        "--model": Path(folder) / model, "--threads": threads, "--batch": batch, "--seconds": 1,
+        "--format": "json",
+    }  # fmt: skip
+    order = [program, "--benchmark", *_words(options)]
+
+    def run(_steps: int) -> list[float]:
+        row = json.loads(_output(order))["rows"][0]
+        return [row[name] / 1e3 for name in ("p50_ms", "p95_ms", "mean_ms")]
 
     return run
 
@@ -56,7 +72,11 @@ def command(folder: Path, model: str, count: int, threads: int) -> list[str]:
         "--model": folder / model, "--count": count, "--columns": _COLUMNS, "--threads": threads,
         "--out": folder / f"{model}-{count}-{threads}.png",
     }  # fmt: skip
-    return [str(program), *(str(word) for pair in options.items() for word in pair)]
+    return [str(program), *_words(options)]
+
+
+def _words(options: dict[str, object]) -> list[str]:
+    return [str(word) for pair in options.items() for word in pair]
 
 
 def memory(order: list[str]) -> int:
@@ -67,15 +87,30 @@ def memory(order: list[str]) -> int:
     return int(done.stdout)
 
 
+def _checked(folder: Path, model: str, count: int, threads: int) -> list[str]:
+    """Bind this process to as many cores; return the command, once its images are JAX's."""
+    bind(threads)
+    order = command(folder, model, count, threads)
+    _output(order)
+    _check(folder, Path(order[-1]), count)
+    return order
+
+
+def _output(order: list[str]) -> str:
+    done = subprocess.run(order, capture_output=True, text=True)
+    if done.returncode:
+        raise UserError(first_line(done.stderr))
+    return done.stdout
+
+
 def _check(folder: Path, picture: Path, count: int) -> None:
-    """Compare as many images as JAX drew, to a grey level; of a longer grid, whole rows."""
+    """Compare a grid with as many images as JAX drew, to a grey level."""
     from PIL import Image
 
     from jaxgan.images import grid, to_uint8
 
-    expected = Task(folder, 1, 1).checked().image
-    known = min(count, len(expected) // _COLUMNS * _COLUMNS if count > len(expected) else count)
-    expected = grid(to_uint8(expected[:known]), min(_COLUMNS, count)).astype(int)
-    found = np.asarray(Image.open(picture)).reshape(-1, *expected.shape[1:])[: len(expected)]
+    drawn = Task(folder, 1, 1).checked().image[:count]
+    expected = grid(to_uint8(drawn), min(_COLUMNS, count)).astype(int)
+    found = np.asarray(Image.open(picture)).reshape(expected.shape)
     if not (difference := np.abs(found - expected).max()) <= 1:
         raise UserError(f"its images differ from JAX's by up to {difference} of 256 levels")
