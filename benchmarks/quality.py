@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxgan import cli
 from jaxgan.config import TrainConfig, require
-from jaxgan.errors import UserError
+from jaxgan.errors import OutputError, UserError
 from jaxgan.files import write_whole
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ _SIDES = {
 }
 _COLOURS = {"ours": "C0", "tensorflow": "C1", "pytorch": "C2"}
 _OPTION = re.compile(r"[a-z][a-z0-9-]*=.+|no-[a-z0-9-]+").fullmatch  # without its two dashes
+# Options that the benchmark itself sets.
+_TAKEN = {"data-dir", "dataset", "epochs", "fork", "minutes", "no-convert", "run-dir", "seed"}
 _PLAIN = "no-conditional"  # the option of a variant without labels
 _REAL = "real train"  # the control row that the plot shows
 _IMAGES = 10_000  # that each side draws
@@ -105,6 +107,9 @@ class Options:
             raise UserError("--sides: expected at least one, or one of --variants, got none")
         if wrong := [text for text in self.variants if not all(map(_OPTION, text.split()))]:
             raise UserError(f"--variants: expected option=value or no-option, got {wrong[0]!r}")
+        words = itertools.chain(*map(str.split, self.variants))
+        if taken := _TAKEN.intersection(word.partition("=")[0] for word in words):
+            raise UserError(f"--variants: {min(taken)} is set by the benchmark; leave it out")
         above = all(0 < minutes < math.inf for minutes in self.minutes)
         require(self, "minutes", above, "numbers above 0")
         above = self.pace is None or 0 < self.pace < math.inf
@@ -157,8 +162,9 @@ def _measure(options: Options, lines: list[Line], path: Path) -> None:
     splits = [data.load(options.dataset, options.data_dir, split) for split in ("train", "test")]
     reference = Reference(features.load(options.dataset), *splits)
     asked = reference.asked(_IMAGES)
+    if _machines(lines)[-1:] != [here := report.machine()]:
+        add(machine=here)
     if not any("control" in line for line in lines):
-        add(machine=report.machine())
         for name, row in reference.controls().items():
             add(control=name, **row._asdict())
     sides = (*options.sides, *(f"{_OURS[0]} {variant}" for variant in options.variants))
@@ -172,8 +178,15 @@ def _measure(options: Options, lines: list[Line], path: Path) -> None:
                 place |= {name: getattr(mark, name) for name in _PLACE}
                 add(**place, **row._asdict())
                 progress.say(f"{side}, seed {seed}, {mark.minutes:g} min: FID {row.fid:.3g}")
+        except OutputError:  # nothing could be kept of the other sides, either
+            raise
         except UserError as error:
             progress.warn(f"{side}, seed {seed} was left out: {error}")
+
+
+def _machines(lines: list[Line]) -> list[dict[str, str]]:
+    """Return what was measured on; rows are of the last one told before them."""
+    return [line["machine"] for line in lines if "machine" in line]
 
 
 def _marks(
@@ -245,12 +258,11 @@ def _text(lines: list[Line], name: str) -> str:
     from benchmarks import report
 
     groups, rows = _groups(lines), [line for line in lines if "side" in line]
-    machine = next((line["machine"] for line in lines if "machine" in line), None)
     absent = [side for side in _SIDES if not any(side in sides for sides in groups.values())]
     parts = [
         "# Quality against training time\n",
         "`python -m benchmarks.quality` wrote this file. "
-        + (report.described(machine) if machine else "\n"),
+        + "".join(map(report.described, _machines(lines))),
         "Rows whose device is not cpu were trained on that device instead.\n",
         "Minutes are of training alone, each side with its own recipe (benchmarks/train): reading "
         "the data, compiling, drawing and evaluation are on no clock. Each side trained in a "

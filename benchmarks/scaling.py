@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # option of benchmarks.step.ours:default: (what is written on the axis, its values)
 _GROWTH = {
     "batch": ("real images a step", (16, 32, 64, 128, 256, 512)),
-    "width": ("channels of the widest feature map", (16, 32, 64, 128)),
+    "width": ("channels of the largest feature map", (16, 32, 64, 128)),
     "size": ("side of the image, pixels", (28, 32, 64)),
     "channels": ("channels of the image", (1, 3)),
 }

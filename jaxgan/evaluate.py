@@ -64,7 +64,10 @@ def main(config: EvaluateConfig) -> None:
     runtime.keep_memory(_MEMORY)
     model = drawing.open_model(config.model, step=config.step)
     dataset = config.dataset or model.dataset
-    weights = features.load(dataset)
+    try:
+        weights = features.load(dataset)
+    except UserError as error:
+        raise UserError(f"{error}; give one as --dataset") from error
     test = data.load(dataset, config.data_dir, "test")
     if unlike := mismatch(model.image_shape, model.classes, test.spec):
         raise UserError(f"--model has {unlike}; give another --dataset")
@@ -74,7 +77,7 @@ def main(config: EvaluateConfig) -> None:
     progress.say(f"measuring {config.model} and real images of {dataset}")
     count = config.images or real.COUNT
     drawn = draw(model, config.seed, real.asked(count))
-    rows = {config.model.name: real.measure(*drawn), **real.controls(count)}
+    rows = {config.model.absolute().name: real.measure(*drawn), **real.controls(count)}
     _print(rows)
     content = {
         "model": str(config.model),

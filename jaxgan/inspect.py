@@ -34,7 +34,7 @@ def main(config: InspectConfig) -> None:
     step, state = checkpoint.load(config.run_dir, config.step)
     entries = checkpoint.saved(config.run_dir)
     progress.table(
-        ("checkpoint step", "date", "MB", "FID then", "files"),
+        ("checkpoint step", "date", "MB", "score then", "files"),
         [
             (
                 entry.step,

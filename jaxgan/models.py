@@ -85,7 +85,7 @@ class Generator(nn.Module):
 
     Attributes:
         spec: Shape and class count of the images; 0 classes for a plain GAN.
-        width: Channels of the widest feature map.
+        width: Channels of the largest feature map, next to the image.
         form: Form of the convolution family.
         components: Of the latent mixture, at most the latent size; 0 for none.
     """

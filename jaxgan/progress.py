@@ -93,11 +93,19 @@ def table(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
     rows = [[_cell(value) for value in row] for row in rows]
     view = Table(box=None, pad_edge=False, header_style="bold")
     for column, head in enumerate(heads):
-        numeric = all(row[column].replace(",", "").replace(".", "").isdigit() for row in rows)
+        numeric = all(_is_number(row[column]) for row in rows)
         view.add_column(head, justify="right" if numeric else "left", no_wrap=True)
     for row in rows:
         view.add_row(*row)
     _Console(width=max(_out.width, 160)).print(view)
+
+
+def _is_number(cell: str) -> bool:
+    """Return whether a cell is a number, or the dash of one that is not known."""
+    with contextlib.suppress(ValueError):
+        float(cell.replace(",", ""))
+        return True
+    return cell == "-"
 
 
 def _cell(value: object) -> str:
@@ -145,20 +153,22 @@ class Log:
             kept: Its content when the checkpoint was made.
         """
         self._path = path
-        self._compare(path.read_bytes() if path.is_file() else b"", kept)
         lines = _parsed(path, kept.decode(errors="replace"))
+        self._compare(path.read_bytes() if path.is_file() else b"", lines)
         self.seconds = lines[-1]["seconds"] if lines else 0.0
         self.judged = max((line["step"] for line in lines if is_look(line)), default=-1)
         self._start(lines)
 
-    def _compare(self, found: bytes, kept: bytes) -> None:
-        if not found.startswith(kept):
+    def _compare(self, found: bytes, lines: list[dict[str, float]]) -> None:
+        # Lines of the checkpoint's own step may have been forgotten since.
+        certain = [_line(line) for line in lines if line["step"] < lines[-1]["step"]]
+        if not found.startswith("".join(certain).encode()) or (lines and not found):
             warn(f"{self._path} is damaged or missing: put back as the checkpoint has it")
-        elif found[len(kept) :].rpartition(b"\n")[2]:
+        elif found.rpartition(b"\n")[2]:
             warn(f"{self._path}: a torn last line was removed")
 
     def _start(self, lines: Iterable[Mapping[str, float]]) -> None:
-        self._lines = [json.dumps(line) + "\n" for line in lines]
+        self._lines = list(map(_line, lines))
         write_whole(self._path, self.content())
         self._file = self._path.open("a")
 
@@ -166,9 +176,9 @@ class Log:
         """Return what the file holds."""
         return "".join(self._lines).encode()
 
-    def forget(self, due: Callable[[Mapping[str, float]], bool]) -> None:
-        """Drop the lines that are not due: those of ends of a run that now goes on."""
-        kept = [line for line in map(json.loads, self._lines) if due(line)]
+    def forget(self, is_past: Callable[[Mapping[str, float]], bool]) -> None:
+        """Drop lines: those of an end of a run that now goes on."""
+        kept = [line for line in map(json.loads, self._lines) if not is_past(line)]
         if len(kept) < len(self._lines):
             self._file.close()
             self._start(kept)
@@ -177,7 +187,7 @@ class Log:
         """Append a report and hand it to the system at once."""
         if is_look(line):
             self.judged = int(line["step"])
-        self._lines.append(json.dumps(dict(line)) + "\n")
+        self._lines.append(_line(line))
         try:
             self._file.write(self._lines[-1])
             self._file.flush()
@@ -190,6 +200,10 @@ class Log:
     def __exit__(self, *_: object) -> None:
         with contextlib.suppress(OSError):  # what could not be written was told, and is tried again
             self._file.close()
+
+
+def _line(report: Mapping[str, float]) -> str:
+    return json.dumps(dict(report)) + "\n"
 
 
 def is_look(line: Mapping[str, float]) -> bool:

@@ -82,13 +82,15 @@ def train(config: TrainConfig) -> int:
             if known:
                 _tell_changes(known.config, config)
             _introduce(run, form, restored.state)
-            state = _loop(run, gan, dataset, restored, store, samples, judge, interrupted)
+            before = known.config if known else config
+            state = _loop(run, before, gan, dataset, restored, store, samples, judge, interrupted)
     code = int(interrupted[0]) if interrupted else 0
     return _finish(config, spec, state, judge, code)
 
 
 def _loop(
     run: settings.Run,
+    before: TrainConfig,
     gan: GAN,
     dataset: data.Dataset,
     restored: checkpoint.Restored,
@@ -97,7 +99,10 @@ def _loop(
     judge: Judge,
     interrupted: list[int],
 ) -> State:
-    """Train from a restored state until a run's end, or until interrupted; return the last one."""
+    """Train from a restored state until a run's end, or until interrupted; return the last one.
+
+    ``before`` are the settings that the run had when it was saved.
+    """
     config, run_dir = run.config, Path(run.config.run_dir)
     steps_per_epoch = run.count // config.batch_size
     last = MOST_STEPS if config.minutes else config.epochs * steps_per_epoch
@@ -108,7 +113,7 @@ def _loop(
         progress.Log(run_dir / "metrics.jsonl", metrics_before) as log,
         progress.Display(step, last, steps_per_epoch, config.minutes) as display,
     ):
-        watch = _Watch(config, steps_per_epoch, step, log, display)
+        watch = _Watch(config, before, steps_per_epoch, step, log, display)
         saving = _Saving(store, samples, log, judge, config.checkpoint_minutes)
         while step < last and not watch.is_late() and not interrupted:
             batches = _batches(config, dataset, step, steps_per_epoch)
@@ -229,15 +234,17 @@ class _Watch:
     def __init__(
         self,
         config: TrainConfig,
+        before: TrainConfig,
         steps_per_epoch: int,
         step: int,
         log: progress.Log,
         display: progress.Display,
     ) -> None:
-        self._config, self._steps_per_epoch = config, steps_per_epoch
+        self._config, self._before, self._steps_per_epoch = config, before, steps_per_epoch
         self._log, self._display = log, display
         self._pending: tuple[Metrics, int] | None = None
-        self._lapped, self._started = step, time.perf_counter()
+        self._first = self._lapped = step
+        self._started = time.perf_counter()
         self._compiled: set[int] = set()  # calls of so many steps
         self._latest: tuple[dict[str, float], int] | None = None
 
@@ -245,7 +252,7 @@ class _Watch:
         """Take the metrics of a call that ends at a step, not yet there; look at the last one's."""
         self.settle()
         if self._latest is None and self._pending is None:
-            self._log.forget(self._is_due_line)  # the run goes on past what was its end
+            self._log.forget(self._is_of_an_end)  # the run goes on past what was its end
         self._pending = metrics, step
 
     def settle(self) -> None:
@@ -257,7 +264,7 @@ class _Watch:
         columns = {name: np.asarray(values) for name, values in metrics._asdict().items()}
         steps = range(end - len(columns["generator_loss"]) + 1, end + 1)
         self._display.advance(end, self._clock())
-        due = [step for step in steps if self._is_due(step)]
+        due = [step for step in steps if self._is_due(step, self._config)]
         # A call is timed whole; one of a new length, which is compiled, counts as no training.
         compiled = len(steps) in self._compiled
         rate = self._lap(end, counts=compiled) if due or not compiled else 0.0
@@ -269,15 +276,19 @@ class _Watch:
                 self._report(values, step, rate)
             self._latest = values, step
 
-    def _is_due(self, step: int) -> bool:
-        return step % self._config.report_every == 0 or step % self._steps_per_epoch == 0
+    def _is_due(self, step: int, config: TrainConfig) -> bool:
+        return step % config.report_every == 0 or step % self._steps_per_epoch == 0
 
-    def _is_due_line(self, line: Mapping[str, float]) -> bool:
-        epoch, rest = divmod(int(line["step"]), self._steps_per_epoch)
-        every = (self._config.checkpoint_every, self._config.evaluate_every)
-        if progress.is_look(line):
-            return rest == 0 and any(one and epoch % one == 0 for one in every)
-        return self._is_due(int(line["step"]))
+    def _is_of_an_end(self, line: Mapping[str, float]) -> bool:
+        """Return whether a line was only written because the run ended at its step."""
+        step, config = int(line["step"]), self._before
+        if step != self._first:
+            return False
+        if not progress.is_look(line):
+            return not self._is_due(step, config)
+        epoch, rest = divmod(step, self._steps_per_epoch)
+        every = (config.checkpoint_every, config.evaluate_every)
+        return rest != 0 or not any(one and epoch % one == 0 for one in every)
 
     def _refuse_infinite(self, values: dict[str, float], step: int) -> None:
         if not all(map(math.isfinite, values.values())):
@@ -290,7 +301,7 @@ class _Watch:
     def finish(self) -> None:
         """Look at the last call and report its last step, whether due or not."""
         self.settle()
-        if self._latest is not None and not self._is_due(self._latest[1]):
+        if self._latest is not None and not self._is_due(self._latest[1], self._config):
             values, step = self._latest
             self._report(values, step, self._lap(step, counts=True))
 

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from conftest import ROOT, python, refused
 
 from benchmarks import dcgan, generate, quality, rounds, scaling, train
 from benchmarks.step import maps
-from jaxgan import data
+from jaxgan import data, progress
 from jaxgan.errors import UserError
 from jaxgan.files import Lock
 from jaxgan.metrics.labels import asked
@@ -107,6 +108,33 @@ def test_the_clock_of_training_leaves_out_compiling_and_drawing():
     assert early.seen < late.seen == 3 * len(seen)
     assert len({*seen[0], *seen[1]}) == 6 == len({*seen[2], *seen[3]})  # two batches an epoch
     assert sorted(late.label[:7]) == list(range(7)) and (late.label[7:] == late.label[:5]).all()
+
+
+def measured(data_dir, folder, *options):
+    """Run the quality benchmark for 0.05 minutes; return its rows and the steps of its run."""
+    done = python(
+        "-m", "benchmarks.quality", "--minutes", "0.05", "--seeds", "0", *options,
+        "--data-dir", data_dir, "--out", folder, "--keep", folder / "kept",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = map(json.loads, (folder / "mnist.jsonl").read_text().splitlines())
+    logs = [progress.read_log(path) for path in folder.glob("kept/mnist/*/run/metrics.jsonl")]
+    return [line for line in lines if "side" in line], [log[-1]["step"] for log in logs]
+
+
+def test_ours_is_trained_once_and_kept_images_are_measured_again(data_dir, tmp_path):
+    options = data_dir, tmp_path, "--sides", "jaxgan"
+    rows, (steps,) = measured(*options)
+    assert rows[0]["seen"] == steps * 64 and rows[0]["seconds"] >= 3 and rows[0]["fid"] > 0
+    shutil.rmtree(tmp_path / "kept" / "mnist" / "jaxgan-0" / "run")
+    (tmp_path / "mnist.jsonl").unlink()
+    assert measured(*options) == (rows, [])
+
+
+def test_ours_by_a_pace_sees_no_more_images_than_it_says(data_dir, tmp_path):
+    rows, (steps,) = measured(data_dir, tmp_path, "--sides", "--variants", "width=8", "--pace=1300")
+    assert steps == 3 * (1000 // 64)  # 3.9 epochs
+    assert rows[0]["seen"] == steps * 64 and rows[0]["seconds"] == rows[0]["seen"] / 1300
 
 
 @pytest.mark.parametrize("labels", [False, True])
@@ -218,6 +246,9 @@ def test_wrong_options_of_quality_are_named(tmp_path):
     refused(python("-m", "benchmarks.quality", "--sides"), 2, "--sides", "--variants", "got none")
     refused(python("-m", "benchmarks.quality", "--minutes", "0"), 2, "--minutes", "above 0")
     refused(python("-m", "benchmarks.quality", "--pace", "900"), 2, "--pace", "one of --sides")
+    for taken in ("seed=5", "r1=2 run-dir=x", "no-convert"):
+        wrong = ("--variants", taken)
+        refused(python("-m", "benchmarks.quality", *wrong), 2, "--variants", "set by the benchmark")
     for wrong in ("r1", "--r1=2", "no-", "r1=2 r2="):
         refused(python("-m", "benchmarks.quality", f"--variants={wrong}"), 2, "--variants", wrong)
     refused(

@@ -145,6 +145,19 @@ def test_metrics_are_put_back(half, digits, whole, spoil):
     same(half, whole)
 
 
+def test_forgotten_lines_of_an_end_are_no_damage(tmp_path, capsys):
+    path = tmp_path / "metrics.jsonl"
+    with progress.Log(path, b"") as log:
+        for step in (7, 10):
+            log.write({"step": step, "seconds": 1.0, "discriminator_loss": 1.0})
+        kept = log.content()
+        log.forget(lambda line: line["step"] == 10)
+        log.write({"step": 14, "seconds": 2.0, "discriminator_loss": 1.0})
+    with progress.Log(path, kept) as log:
+        assert log.content() == kept
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize("kilobytes", (4, 60, 280))
 def test_a_full_disk_costs_nothing(half, digits, whole, tmp_path, kilobytes):
     after = tmp_path / "after"
@@ -232,6 +245,11 @@ def test_settings_that_may_change_do_and_are_told(half, digits, whole):
     assert "--report-every is 10 now, it was 7" in done.stdout
     assert "--keep-checkpoints is 5 now, it was 3" in done.stdout
     assert faults.remains(half)["state"] == faults.remains(whole)["state"]
+    before, after = (
+        [line["step"] for line in progress.read_log(folder / "metrics.jsonl")]
+        for folder in (whole, half)
+    )
+    assert after == [step for step in before if step <= 80] + list(range(90, 170, 10))
 
 
 def test_a_fork_with_the_same_settings_is_the_same_run(half, digits, whole, tmp_path):

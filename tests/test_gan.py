@@ -166,9 +166,9 @@ def test_one_step_by_the_optimizers_rule():
 def test_the_average_follows_its_equation():
     gan = make_gan(CONFIG, SPEC)
     start = copy(gan.init())
-    after, _ = gan.step(gan.init(), batch(6))
-    # 6 images seen, so a half-life of 0.3 images: decay 0.5 ** (6 / 0.3) = 0.5 ** 20.
-    decay = 0.5**20
+    after, _ = gan.step(gan.init()._replace(step=jnp.int32(99)), batch(6))
+    # 600 images seen, so a half-life of 30 images: decay 0.5 ** (6 / 30) = 0.87.
+    decay = 0.5**0.2
     for average, new, old in zip(
         jax.tree.leaves(after.average),
         jax.tree.leaves(after.params.generator),
@@ -176,6 +176,20 @@ def test_the_average_follows_its_equation():
         strict=True,
     ):
         np.testing.assert_allclose(average, decay * old + (1 - decay) * new, atol=1e-6)
+
+
+def test_a_step_takes_its_schedules_by_the_images_seen():
+    # After 600 of 600 images the penalties are at an eighth; the learning rate is at 1/√(1 + 3).
+    late = dict(anneal_images=600.0, penalty_final=0.125, learning_rate_images=200.0)
+    gans = [make_gan(dataclasses.replace(CONFIG, **changed), SPEC) for changed in ({}, late)]
+    (first, start), (second, end) = (
+        gan.step(gan.init()._replace(step=jnp.int32(99)), batch(6)) for gan in gans
+    )
+    assert end.penalty == pytest.approx(float(start.penalty) / 8, rel=1e-4)
+    for gan, state, rate in zip(gans, (first, second), (1.0, 0.5), strict=True):
+        before = gan.init().params.generator["project"]["kernel"]
+        move = np.abs(state.params.generator["project"]["kernel"] - before)
+        assert np.median(move) == pytest.approx(rate * CONFIG.learning_rate, rel=1e-2)
 
 
 def test_images_are_normalized_to_the_generators_range():

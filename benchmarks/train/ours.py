@@ -1,6 +1,6 @@
 """This project with its defaults: ``train.py --minutes``, which leaves compiling out by itself.
 
-With a pace it is ``train.py --epochs``, the nearest number of them.
+With a pace it is ``train.py --epochs``, as many as fit.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from jaxgan import progress
 from jaxgan.errors import UserError
 
 _PROGRAM = Path(__file__).parents[2] / "train.py"
-_EPOCH = 60_000  # training images of both datasets
 _LATE = 10.0  # seconds past the time asked for, at which a run directory is a later one's
 
 
@@ -24,29 +23,34 @@ def train(task: Task) -> Iterator[Mark]:
     """Train to each time, from where the run directory stands; yield what is drawn there."""
     import jax  # it starts after the first training
 
-    from jaxgan import drawing, evaluate, settings
+    from jaxgan import data, drawing, evaluate, settings
 
     run_dir = task.folder / "run"
+    count = len(data.load(task.dataset, task.data_dir).image)
     for minutes in task.minutes:
-        _run(task, minutes, run_dir)
+        _run(task, _end(task.pace, minutes, count), run_dir)
         last = progress.read_log(run_dir / "metrics.jsonl")[-1]
         seen = last["step"] * settings.read(run_dir).config.batch_size
         seconds = seen / task.pace if task.pace else last["seconds"]
-        if seconds > 60 * minutes + max(_LATE, _epoch_seconds(task)):
+        if seconds > 60 * minutes + _LATE:
             raise UserError(f"{run_dir} is past {minutes:g} minutes already; remove it")
         drawn = evaluate.draw(drawing.open_model(run_dir), DRAWN_BY, task.asked)
         yield Mark(minutes, seconds, seen, *drawn, jax.devices()[0].device_kind)
 
 
-def _epoch_seconds(task: Task) -> float:
-    return _EPOCH / task.pace if task.pace else 0.0
+def _end(pace: float | None, minutes: float, count: int) -> dict[str, float]:
+    """Return the option that ends a training on so many images."""
+    if pace is None:
+        return {"--minutes": minutes}
+    epochs = int(60 * minutes * pace / count)
+    if epochs < 1:
+        raise UserError(
+            f"--minutes {minutes:g} at --pace {pace:g} are no epoch of {count:,} images"
+        )
+    return {"--epochs": epochs}
 
 
-def _run(task: Task, minutes: float, run_dir: Path) -> None:
-    if task.pace:
-        end = {"--epochs": max(1, round(60 * minutes / _epoch_seconds(task)))}
-    else:
-        end = {"--minutes": minutes}
+def _run(task: Task, end: dict[str, float], run_dir: Path) -> None:
     options = {
         **end, "--run-dir": run_dir, "--dataset": task.dataset, "--data-dir": task.data_dir,
         "--seed": task.seed,
@@ -64,5 +68,5 @@ def _run(task: Task, minutes: float, run_dir: Path) -> None:
     finally:
         running.terminate()  # it saves, then leaves
     if running.returncode:
-        reason = err.strip().rpartition("\n")[2] or "it did not say why"
+        reason = err.strip().rpartition("error: ")[2] or "it did not say why"
         raise UserError(f"train.py ended with code {running.returncode}: {reason}")

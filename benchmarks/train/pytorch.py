@@ -7,7 +7,8 @@ gradient that nobody needs, G's first layer, a transposed convolution of 1x1, as
 that it is; eager, which is faster than compiled here (see results/train_step.md).
 
 The example draws a batch at a time with BatchNorm in training mode; here it is in inference mode,
-so that an image does not depend on its neighbours. With labels, which the example has not, an
+so that an image does not depend on its neighbours (FID after two minutes without labels: 44.3 in
+training mode, 44.2 in inference mode). With labels, which the example has not, an
 embedding of the label joins the latent vector in G, and another one the image as a second channel
 in D.
 """

@@ -226,7 +226,8 @@ def reference(
     """
     if len(test.image) < _FEWEST:
         raise UserError(
-            f"the dataset has {len(test.image)} test images, expected {_FEWEST} to compare with"
+            f"the dataset has {len(test.image)} test images, expected at least {_FEWEST} to "
+            "compare with; give another --data-dir, or to train.py --evaluate-every 0"
         )
     stacked = train.spec.shape[2] == 3
     return Triples(weights, test) if stacked else Reference(weights, train, test)
