@@ -155,15 +155,17 @@ def _measure(options: Options, lines: list[Line], path: Path) -> None:
 
     train.leave_on_sigterm()
 
+    machine = report.machine()
+
     def add(**line: Any) -> None:
+        if _machines(lines)[-1:] != [machine]:
+            lines.append({"machine": machine})
         lines.append(line)
         write_whole(path, "".join(json.dumps(one) + "\n" for one in lines).encode())
 
     splits = [data.load(options.dataset, options.data_dir, split) for split in ("train", "test")]
     reference = Reference(features.load(options.dataset), *splits)
     asked = reference.asked(_IMAGES)
-    if _machines(lines)[-1:] != [here := report.machine()]:
-        add(machine=here)
     if not any("control" in line for line in lines):
         for name, row in reference.controls().items():
             add(control=name, **row._asdict())

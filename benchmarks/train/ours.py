@@ -44,9 +44,7 @@ def _end(pace: float | None, minutes: float, count: int) -> dict[str, float]:
         return {"--minutes": minutes}
     epochs = int(60 * minutes * pace / count)
     if epochs < 1:
-        raise UserError(
-            f"--minutes {minutes:g} at --pace {pace:g} are no epoch of {count:,} images"
-        )
+        raise UserError(f"--minutes {minutes:g}: at --pace {pace:g} an epoch takes longer")
     return {"--epochs": epochs}
 
 
