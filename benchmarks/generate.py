@@ -201,8 +201,7 @@ def _calls(folder: Path, batch: int, threads: int, rounds: int) -> list[Row]:
         Side(name, "benchmarks.draw:start", {"library": library, **task, **options}, environment)
         for name, (library, options, environment) in _LIBRARIES.items()
     ]
-    model = {"model": f"generate_{batch}.tflite"}
-    program = Side(_CPP, "benchmarks.draw.program:start_calls", {**task, **model})
+    program = _program("start_calls", folder, f"generate_{batch}.tflite", batch, threads)
     timing, *timings = measure([program, *sides], rounds)
     rows = [_told(timing, batch, threads)]
     rows += map(_row, _LIBRARIES, itertools.repeat(batch), itertools.repeat(threads), timings)
@@ -219,7 +218,7 @@ def _programs(folder: Path, threads: tuple[int, ...], rounds: int) -> list[Row]:
 
     _say("the C++ program, from exec to PNG")
     cases = list(itertools.product(_DIGITS, threads))
-    sides = [_program(folder, _SHIPPED, count, number) for count, number in cases]
+    sides = [_program("start", folder, _SHIPPED, count, number) for count, number in cases]
     rows = []
     for (count, number), timing in zip(cases, measure(sides, rounds), strict=True):
         row = _row("C++ program", count, number, timing)
@@ -231,11 +230,11 @@ def _programs(folder: Path, threads: tuple[int, ...], rounds: int) -> list[Row]:
     return rows
 
 
-def _program(folder: Path, model: str, count: int, threads: int) -> Side:
+def _program(function: str, folder: Path, model: str, count: int, threads: int) -> Side:
     from benchmarks.rounds import Side
 
     task = {"folder": str(folder), "model": model, "count": count, "threads": threads}
-    return Side(_CPP, "benchmarks.draw.program:start", task)
+    return Side(_CPP, f"benchmarks.draw.program:{function}", task)
 
 
 def _row(name: str, batch: int, threads: int, timing: Timing) -> Row:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from jaxgan.config import require
 from jaxgan.errors import UserError
 
 
@@ -22,8 +23,7 @@ class Options:
     """File for every figure, with the machine and the versions."""
 
     def __post_init__(self) -> None:
-        if self.rounds < 1:
-            raise UserError(f"--rounds: expected at least 1, got {self.rounds}")
+        require(self, "rounds", self.rounds >= 1, "at least 1")
         if self.json and self.json.is_dir():
             raise UserError(f"--json: expected the name of a file, got the folder {self.json}")
 

@@ -71,10 +71,9 @@ def test_a_small_run_of_the_training_step(tmp_path):
 
 def test_the_program_times_its_own_calls(tmp_path):
     generate._prepare(generate._source(None), (2,), tmp_path)
-    task = {"folder": str(tmp_path), "model": "generate_2.tflite", "batch": 2, "threads": 1}
     sides = [
-        rounds.Side("ours", "benchmarks.draw.program:start_calls", task),
-        rounds.Side("another", "benchmarks.draw.program:start_calls", {**task, "model": "x"}),
+        generate._program("start_calls", tmp_path, model, 2, 1)
+        for model in ("generate_2.tflite", "x")
     ]
     timing, absent = rounds.measure(sides, 2)
     row = generate._told(timing, 2, 1)

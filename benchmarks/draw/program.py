@@ -43,15 +43,15 @@ def start(folder: str, model: str, count: int, threads: int) -> Callable[[int], 
     return run
 
 
-def start_calls(folder: str, model: str, batch: int, threads: int) -> Callable[[int], list[float]]:
-    """Check the program's images, return what has it time calls of a batch in one process.
+def start_calls(folder: str, model: str, count: int, threads: int) -> Callable[[int], list[float]]:
+    """Check the program's images, return what has it time calls of so many in one process.
 
     Arguments and errors are those of ``start``. What is returned gives the seconds of a call, p50,
     p95 and mean, of a second of them, however many steps it is asked for.
     """
-    program = _checked(Path(folder), model, batch, threads)[0]
+    program = _checked(Path(folder), model, count, threads)[0]
     options = {
-        "--model": Path(folder) / model, "--threads": threads, "--batch": batch, "--seconds": 1,
+        "--model": Path(folder) / model, "--threads": threads, "--batch": count, "--seconds": 1,
         "--format": "json",
     }  # fmt: skip
     order = [program, "--benchmark", *_words(options)]

@@ -99,7 +99,7 @@ def load(dataset: str) -> Weights:
     if dataset not in known():
         raise UserError(
             f"no feature network for {dataset or 'an unnamed dataset'}; "
-            f"there is one for: {', '.join(known())}"
+            f"expected a --dataset that has one: {', '.join(known())}"
         )
     name = _BORROWED.get(dataset, dataset)
     path = _FOLDER / f"{name}.npz"
