@@ -22,6 +22,7 @@ BATCH_SIZES = (1, 64)
 Quantization = Literal["none", "float16", "dynamic", "int8"]
 # Bounds of what the C++ program reads.
 MOST_BATCH, MOST_LATENT, MOST_COUNT, MOST_THREADS = 4096, 65536, 1_000_000, 1024
+MOST_RESIDUALS = 16
 MOST_STEPS = 2**31 - 1  # what the state's counter holds
 
 
@@ -97,6 +98,9 @@ class TrainConfig:
     width: int = 32
     """Channels of both players' largest feature maps, next to the image; smaller ones have 2x as
     many, and 4x from the third level on, which images of 32 pixels a side have."""
+
+    residuals: int = 0
+    """Residual layers of G, 3x3 convolutions on its largest feature map; 0 is the plain DCGAN."""
 
     loss: Literal["bce", "hinge", "rpgan"] | None = None
     """What the players minimise: binary cross-entropy, hinge, or relativistic pairing. Not given,
@@ -175,6 +179,7 @@ class TrainConfig:
         require(self, "latent_size", fits, f"at most {MOST_LATENT}")
         fits = self.components is None or 0 <= self.components <= self.latent_size
         require(self, "components", fits, f"0 to --latent-size, {self.latent_size}")
+        require(self, "residuals", 0 <= self.residuals <= MOST_RESIDUALS, f"0 to {MOST_RESIDUALS}")
         for name in ("data_dir", "run_dir", "fork"):
             require(self, name, getattr(self, name) != "", "the name of a folder")
         require(

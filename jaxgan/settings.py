@@ -16,8 +16,9 @@ from jaxgan.files import read_regular, write_whole
 
 _NAME = "config.json"
 _MOST_BYTES = 1 << 20
-# Of run directories. 1 had its checksums in a folder of their own, 2 no --components.
-_FORMAT = 3
+# Of run directories. 1 had its checksums in a folder of their own, 2 no --components, 3 no
+# --residuals.
+_FORMAT = 4
 _TYPES = typing.get_type_hints(TrainConfig)
 
 

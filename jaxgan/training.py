@@ -59,7 +59,7 @@ def train(config: TrainConfig) -> int:
             f"--batch-size: expected at most the {count:,} images, got {config.batch_size}"
         )
     spec = dataset.spec if config.conditional else dataclasses.replace(dataset.spec, classes=0)
-    runtime.keep_memory(models.step_bytes(spec, config.width, config.batch_size))
+    runtime.keep_memory(_step_bytes(config, spec))
     if config.compilation_cache:
         runtime.keep_compilations()
     form = convolution.choose_form(config.convolution)  # starts JAX, so memory comes first
@@ -178,7 +178,8 @@ def _start(gan: GAN, config: TrainConfig, origin: _Origin | None) -> State:
     except ValueError as error:
         raise UserError(
             f"--fork: {origin.name} is of another network ({error}); --width, --latent-size, "
-            "--components, --conditional and the shape of the dataset's images have to stay"
+            "--components, --residuals, --conditional and the shape of the dataset's images "
+            "have to stay"
         ) from error
     # The images seen stay, as all schedules go by them.
     step = int(state.step) * origin.batch_size // config.batch_size
@@ -396,12 +397,16 @@ def _refuse_too_large(config: TrainConfig, spec: ImageSpec, gan: GAN) -> None:
     leaves = jax.tree.leaves(jax.eval_shape(gan.init))
     weights = sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
     # The state, the next one, and what is on its way to the disk.
-    need = 3 * weights + models.step_bytes(spec, config.width, config.batch_size)
+    need = 3 * weights + _step_bytes(config, spec)
     if need > have:
         raise UserError(
             f"--batch-size {config.batch_size} and --width {config.width} take about "
             f"{need / 1e9:.1f} GB of memory, {have / 1e9:.1f} GB are free; give smaller ones"
         )
+
+
+def _step_bytes(config: TrainConfig, spec: ImageSpec) -> int:
+    return models.step_bytes(spec, config.width, config.batch_size, config.residuals)
 
 
 def _introduce(run: settings.Run, form: str, state: State) -> None:

@@ -172,6 +172,24 @@ def test_other_image_shapes_convert(tmp_path, shape):
             assert tflite.Generator.read(report.path).image_shape == shape
 
 
+def test_residual_layers_convert(tmp_path):
+    from jaxgan.config import ImageSpec, TrainConfig
+
+    config, spec = TrainConfig(width=8, latent_size=16, residuals=2), ImageSpec((28, 28, 1), 3)
+    noise = np.random.default_rng(0)  # as the converter drops layers of zeros
+    params = jax.tree.map(
+        lambda leaf: leaf + noise.normal(0, 0.05, leaf.shape).astype(np.float32),
+        make_gan(config, spec).init().average,
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        conversion = export.Conversion(export.Source(config, spec, params, 0), Path(scratch))
+        for kind, psnr_db in (("none", 110), ("float16", 60), ("dynamic", 30), ("int8", 25)):
+            report = conversion.write(tmp_path / f"{kind}.tflite", kind)
+            assert report.facts["difference"]["psnr_db"] > psnr_db
+            words = " ".join(tflite.operations(report.path.read_bytes()))
+            assert words.count("CONV_2D LEAKY_RELU ADD") == 2
+
+
 @pytest.mark.parametrize(
     "arguments, words",
     [

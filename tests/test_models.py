@@ -113,6 +113,25 @@ def test_more_components_than_latents_are_refused(components):
         TrainConfig(components=components)
 
 
+def test_residual_layers_change_nothing_at_first():
+    plain = Generator(ImageSpec((28, 28, 1), 2), 4, "xla")
+    deep = Generator(plain.spec, 4, "xla", residuals=2)
+    latent, label = jax.random.normal(jax.random.key(0), (3, LATENT)), jnp.array([0, 1, 0])
+    image, before = plain.init_with_output(jax.random.key(1), latent, label)
+    after = deep.init(jax.random.key(1), latent, label)
+    assert count(after) - count(before) == 2 * (3 * 3 * 4 * 4 + 4)
+    assert jnp.array_equal(deep.apply(after, latent, label), image)
+    # What they add is at least leaky ReLU's smaller slope of their bias.
+    after["params"]["residual_2"]["bias"] += 1.0
+    assert not jnp.allclose(deep.apply(after, latent, label), image, atol=1e-3)
+
+
+@pytest.mark.parametrize("residuals", (-1, 17))
+def test_too_many_residual_layers_are_refused(residuals):
+    with pytest.raises(UserError, match=f"--residuals: expected 0 to 16, got {residuals}"):
+        TrainConfig(residuals=residuals)
+
+
 def test_the_label_matters_only_with_classes():
     latent = jnp.ones((2, LATENT))
     image, _ = Generator(ImageSpec((28, 28, 1), 2), 4, "xla").init_with_output(

@@ -22,7 +22,7 @@ from jaxgan.gan import make_gan  # noqa: E402
 CORPUS = Path(__file__).parent / "corpus"
 PROGRAM = ROOT / "tflite_cpp" / "build" / "release" / "jaxgan-generate"
 MODELS = (
-    ("digits", ImageSpec((16, 16, 1), 3), {"width": 5, "latent_size": 8}, (1, 3),
+    ("digits", ImageSpec((16, 16, 1), 3), {"width": 5, "latent_size": 8, "residuals": 1}, (1, 3),
      ("none", "float16", "dynamic", "int8")),
     ("one-class", ImageSpec((16, 20, 1), 1), {"width": 1, "latent_size": 1}, (2,), ("none",)),
     ("colour", ImageSpec((16, 16, 3), 0), {"width": 1, "latent_size": 3}, (1,), ("int8",)),
