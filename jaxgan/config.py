@@ -22,7 +22,7 @@ BATCH_SIZES = (1, 64)
 Quantization = Literal["none", "float16", "dynamic", "int8"]
 # Bounds of what the C++ program reads.
 MOST_BATCH, MOST_LATENT, MOST_COUNT, MOST_THREADS = 4096, 65536, 1_000_000, 1024
-MOST_RESIDUALS = 16
+MOST_RESIDUALS = 16  # they make 188 tensors in a graph that may have 256
 MOST_STEPS = 2**31 - 1  # what the state's counter holds
 
 

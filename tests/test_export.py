@@ -14,7 +14,7 @@ import pytest
 from conftest import python, refused
 
 from jaxgan import convert, data, export, images, models, scores, tflite
-from jaxgan.config import Quantization
+from jaxgan.config import ImageSpec, Quantization, TrainConfig
 from jaxgan.errors import ModelError, OutputError
 from jaxgan.gan import make_gan
 from jaxgan.latents import latents
@@ -160,34 +160,33 @@ def test_one_delegate_runs_a_plain_generator(plain_model):
 
 @pytest.mark.parametrize("shape", [(32, 32, 3), (16, 16, 1), (60, 60, 3), (20, 24, 1), (64, 64, 1)])
 def test_other_image_shapes_convert(tmp_path, shape):
-    from jaxgan.config import ImageSpec, TrainConfig
-
     config, spec = TrainConfig(width=4, latent_size=16), ImageSpec(shape, 3)
-    params = make_gan(config, spec).init().average
+    source = export.Source(config, spec, make_gan(config, spec).init().average, 0)
+    for path in converted(source, tmp_path, {"none": 110, "int8": 25}):
+        assert tflite.Generator.read(path).image_shape == shape
+
+
+def converted(source, folder, least):
+    """Return a file of each kind that is named, with the least PSNR (dB) that it may have."""
     with tempfile.TemporaryDirectory() as scratch:
-        conversion = export.Conversion(export.Source(config, spec, params, 0), Path(scratch))
-        for kind, psnr_db in (("none", 110), ("int8", 25)):
-            report = conversion.write(tmp_path / f"{kind}.tflite", kind)
-            assert report.facts["difference"]["psnr_db"] > psnr_db
-            assert tflite.Generator.read(report.path).image_shape == shape
+        conversion = export.Conversion(source, Path(scratch))
+        reports = [conversion.write(folder / f"{kind}.tflite", kind) for kind in least]
+    for report, psnr_db in zip(reports, least.values(), strict=True):
+        assert report.facts["difference"]["psnr_db"] > psnr_db
+    return [report.path for report in reports]
 
 
 def test_residual_layers_convert(tmp_path):
-    from jaxgan.config import ImageSpec, TrainConfig
-
     config, spec = TrainConfig(width=8, latent_size=16, residuals=2), ImageSpec((28, 28, 1), 3)
     noise = np.random.default_rng(0)  # as the converter drops layers of zeros
     params = jax.tree.map(
         lambda leaf: leaf + noise.normal(0, 0.05, leaf.shape).astype(np.float32),
         make_gan(config, spec).init().average,
     )
-    with tempfile.TemporaryDirectory() as scratch:
-        conversion = export.Conversion(export.Source(config, spec, params, 0), Path(scratch))
-        for kind, psnr_db in (("none", 110), ("float16", 60), ("dynamic", 30), ("int8", 25)):
-            report = conversion.write(tmp_path / f"{kind}.tflite", kind)
-            assert report.facts["difference"]["psnr_db"] > psnr_db
-            words = " ".join(tflite.operations(report.path.read_bytes()))
-            assert words.count("CONV_2D LEAKY_RELU ADD") == 2
+    least = {"none": 110, "float16": 60, "dynamic": 30, "int8": 25}
+    for path in converted(export.Source(config, spec, params, 0), tmp_path, least):
+        words = " ".join(tflite.operations(path.read_bytes()))
+        assert words.count("CONV_2D LEAKY_RELU ADD") == 2
 
 
 @pytest.mark.parametrize(
