@@ -383,8 +383,8 @@ def _enough_memory(config: TrainConfig) -> Iterator[None]:
         signs = ("RESOURCE_EXHAUSTED", "bad_alloc")  # of XLA itself, and of what it calls
         if isinstance(error, MemoryError) or any(sign in str(error) for sign in signs):
             raise TrainingError(
-                f"out of memory with --batch-size {config.batch_size} and --width {config.width}; "
-                "give smaller ones, with a new --run-dir; checkpoints are kept"
+                f"out of memory with {_sizes(config)}; give smaller ones, with a new --run-dir; "
+                "checkpoints are kept"
             ) from error
         raise
 
@@ -400,9 +400,15 @@ def _refuse_too_large(config: TrainConfig, spec: ImageSpec, gan: GAN) -> None:
     need = 3 * weights + _step_bytes(config, spec)
     if need > have:
         raise UserError(
-            f"--batch-size {config.batch_size} and --width {config.width} take about "
-            f"{need / 1e9:.1f} GB of memory, {have / 1e9:.1f} GB are free; give smaller ones"
+            f"{_sizes(config)} take about {need / 1e9:.1f} GB of memory, {have / 1e9:.1f} GB are "
+            "free; give smaller ones"
         )
+
+
+def _sizes(config: TrainConfig) -> str:
+    """Return the options that memory depends on."""
+    names = ["batch_size", "width"] + ["residuals"] * (config.residuals > 0)
+    return " and ".join(f"{option(name)} {getattr(config, name)}" for name in names)
 
 
 def _step_bytes(config: TrainConfig, spec: ImageSpec) -> int:

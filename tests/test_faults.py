@@ -234,8 +234,8 @@ def test_memory_that_runs_out_is_told(digits, whole, tmp_path):  # without Tenso
 
 
 def test_more_memory_than_there_is_is_refused(digits, tmp_path):
-    done = faults.finish(tmp_path / "run", digits, "--width", "8192")
-    refused(done, 2, "--batch-size 50", "--width 8192", "GB are free")
+    done = faults.finish(tmp_path / "run", digits, "--width", "8192", "--residuals", "1")
+    refused(done, 2, "--batch-size 50", "--width 8192", "--residuals 1", "GB are free")
     assert not (tmp_path / "run").exists()
 
 
