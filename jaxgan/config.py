@@ -121,6 +121,10 @@ class TrainConfig:
     learning_rate_images: float = 250_000.0
     """Images after which the learning rate has fallen to 1/√2; it falls on as 1/√images."""
 
+    warmup_images: float = 0.0
+    """Images over which the learning rate rises from 0, so that D does not win at once; 0 for
+    none."""
+
     beta1: float = 0.0
     """Adam's decay of the first moment (per step)."""
 
@@ -188,7 +192,7 @@ class TrainConfig:
         require(self, "seed", 0 <= self.seed < 2**32, "a whole number from 0 to 4294967295")
         for name in ("learning_rate", "learning_rate_images", "anneal_images", "ema_half_life"):
             require(self, name, 0 < getattr(self, name) < math.inf, "a number above 0")
-        for name in ("r1", "r2", "penalty_final"):
+        for name in ("r1", "r2", "penalty_final", "warmup_images"):
             require(self, name, 0 <= getattr(self, name) < math.inf, "a number of at least 0")
         for name in ("beta1", "beta2", "beta2_final"):
             value = getattr(self, name)

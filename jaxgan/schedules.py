@@ -1,9 +1,9 @@
 """What changes in the course of a run, as pure functions of the images seen.
 
-Nothing of it is stored: a run that goes on computes it anew from its step. The learning rate falls
-as an inverse square root, which needs no end of the run to be known. Other values go from those of
-a run's start to the ``…_final`` ones along a half cosine over the first ``anneal_images`` images,
-as those of R3GAN do (Huang et al. 2024, appendix).
+Nothing of it is stored: a run that goes on computes it anew from its step. The learning rate rises
+to its height, if wanted, and falls as an inverse square root, which needs no end of the run to be
+known. Other values go from those of a run's start to the ``…_final`` ones along a half cosine over
+the first ``anneal_images`` images, as those of R3GAN do (Huang et al. 2024, appendix).
 """
 
 from __future__ import annotations
@@ -15,8 +15,12 @@ from jaxgan.config import TrainConfig
 
 
 def learning_rate(config: TrainConfig, seen: jax.Array) -> jax.Array:
-    """Return Adam's step size after some images, learning_rate / √(1 + seen / N), float32."""
-    return config.learning_rate * jax.lax.rsqrt(1.0 + seen / config.learning_rate_images)
+    """Return Adam's step size after some images, learning_rate / √(1 + seen / N), float32.
+
+    Until ``warmup_images`` are seen it is smaller, in proportion to them.
+    """
+    warm = jnp.minimum(1.0, seen / config.warmup_images) if config.warmup_images else 1.0
+    return config.learning_rate * warm * jax.lax.rsqrt(1.0 + seen / config.learning_rate_images)
 
 
 def beta2(config: TrainConfig, seen: jax.Array) -> jax.Array:

@@ -301,11 +301,11 @@ def test_a_run_of_an_older_format_is_refused_by_its_name(half, digits):
     content = json.loads(path.read_text())
     del content["format"], content["origin"]
     path.write_text(json.dumps(content))
-    refused(faults.finish(half, digits, *EPOCHS), 2, "format 1", "reads format 4", "--run-dir")
-    for older in (2, 3):
+    refused(faults.finish(half, digits, *EPOCHS), 2, "format 1", "reads format 5", "--run-dir")
+    for older in (2, 3, 4):
         content["format"] = older
         path.write_text(json.dumps(content))
-        refused(faults.finish(half, digits, *EPOCHS), 2, f"format {older}", "reads format 4")
+        refused(faults.finish(half, digits, *EPOCHS), 2, f"format {older}", "reads format 5")
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,13 @@ def test_the_learning_rate_falls_as_an_inverse_square_root(seen, share):
     assert rate == pytest.approx(share * 1e-3, rel=1e-5)
 
 
+@pytest.mark.parametrize(("seen", "share"), [(30, 0.1), (150, 0.5), (300, 1.0), (3000, 1.0)])
+def test_the_learning_rate_rises_over_the_first_images(seen, share):
+    config = dataclasses.replace(CONFIG, warmup_images=300.0)
+    ratio = schedules.learning_rate(config, seen) / schedules.learning_rate(CONFIG, seen)
+    assert ratio == pytest.approx(share, rel=1e-5)
+
+
 def test_a_decay_without_an_end_stays():
     config = dataclasses.replace(CONFIG, beta2_final=None)
     assert schedules.beta2(config, jnp.float32(700)) == pytest.approx(0.9)
