@@ -22,7 +22,7 @@ BATCH_SIZES = (1, 64)
 Quantization = Literal["none", "float16", "dynamic", "int8"]
 # Bounds of what the C++ program reads.
 MOST_BATCH, MOST_LATENT, MOST_COUNT, MOST_THREADS = 4096, 65536, 1_000_000, 1024
-MOST_RESIDUALS = 16  # they make 188 tensors in a graph that may have 256
+MOST_RESIDUALS = 4  # on each of four maps they make 135 tensors in a graph that may have 256
 MOST_STEPS = 2**31 - 1  # what the state's counter holds
 
 
@@ -100,7 +100,7 @@ class TrainConfig:
     many, and 4x from the third level on, which images of 32 pixels a side have."""
 
     residuals: int = 0
-    """Residual layers of G, 3x3 convolutions on its largest feature map; 0 is the plain DCGAN."""
+    """Residual layers of G, 1x1 convolutions, on each of its feature maps; 0 is the plain DCGAN."""
 
     loss: Literal["bce", "hinge", "rpgan"] | None = None
     """What the players minimise: binary cross-entropy, hinge, or relativistic pairing. Not given,

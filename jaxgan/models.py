@@ -17,7 +17,6 @@ KERNEL, STRIDE = 4, 2
 SLOPE = 0.2  # of leaky ReLU, Radford et al. 2016
 COMPONENTS = 32  # of the latent mixture where the images come without labels
 SHARPNESS = 1000.0  # a choice also among truncated numbers, which lie close together
-GAIN = 0.3  # of residual layers: at 1, three of them diverge at the default learning rate
 RESULTS = "results"  # collection of what leaky layers gave
 
 
@@ -77,10 +76,7 @@ class Scaled(nn.Module):
 
 
 class Residual(nn.Module):
-    """A 3x3 convolution with bias and leaky ReLU, added to what it is given: x at the start.
-
-    Weights are scaled where they are used, so that a step of Adam's changes what the layer does by
-    less (Karras et al. 2018, equalized learning rate).
+    """A 1x1 convolution with bias and leaky ReLU, added to what it is given: nothing at the start.
 
     Attributes:
         form: Form of the convolution family.
@@ -91,10 +87,10 @@ class Residual(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Return y [B, h, w, C] of x [B, h, w, C]."""
-        features = x.shape[-1]
-        kernel = self.param("kernel", nn.initializers.zeros_init(), (3, 3, features, features))
-        bias = self.param("bias", nn.initializers.zeros_init(), (features,))
-        return x + convolution.layer(x, GAIN * kernel, GAIN * bias, False, 1, SLOPE, self.form)
+        zeros, features = nn.initializers.zeros_init(), x.shape[-1]
+        kernel = self.param("kernel", zeros, (1, 1, features, features))
+        bias = self.param("bias", zeros, (features,))
+        return x + convolution.layer(x, kernel, bias, False, 1, SLOPE, self.form)
 
 
 class Generator(nn.Module):
@@ -110,7 +106,7 @@ class Generator(nn.Module):
         width: Channels of the largest feature map, next to the image.
         form: Form of the convolution family.
         components: Of the latent mixture, at most the latent size; 0 for none.
-        residuals: Residual layers on the largest feature map.
+        residuals: Residual layers on each feature map.
     """
 
     spec: ImageSpec
@@ -157,10 +153,11 @@ class Generator(nn.Module):
                 share = share[:, None]
                 x += (1 - share) * look_up(label) + share * look_up(toward)
         x = nn.leaky_relu(x, SLOPE).reshape(-1, *small)
-        for level in range(levels - 1, 0, -1):
-            x = Scaled(channels(self.width, level), True, self.form, name=f"up_{level}")(x)
-        for number in range(1, self.residuals + 1):
-            x = Residual(self.form, name=f"residual_{number}")(x)
+        for level in range(levels, 0, -1):
+            if level < levels:
+                x = Scaled(channels(self.width, level), True, self.form, name=f"up_{level}")(x)
+            for number in range(self.residuals):
+                x = Residual(self.form, name=f"residual_{level}_{number}")(x)
         return jnp.tanh(Scaled(colours, True, self.form, leaky=False, name="image")(x))
 
 
@@ -274,7 +271,7 @@ def step_bytes(spec: ImageSpec, width: int, batch: int, residuals: int = 0) -> i
     It fits what XLA says within a fifth.
     """
     pixels = spec.shape[0] * spec.shape[1]
-    return pixels * width * ((9 + 2 * residuals) * batch + 4 * width)
+    return pixels * width * ((9 + 3 * residuals) * batch + 4 * width)
 
 
 def count(params: object) -> int:

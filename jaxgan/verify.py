@@ -305,7 +305,8 @@ def _fully_connected(one: _Operation) -> None:
 def _strides(one: _Operation, activation: int) -> tuple[int, int]:
     down, across = one.options.number(2, "i"), one.options.number(1, "i")
     _expect(min(down, across) >= 1 and max(down, across) <= _STRIDE, "stride")
-    _expect(one.options.number(0, "b") == 0, "padding is not SAME")
+    padding, one_pixel = one.options.number(0, "b"), one.inputs[1].sizes[1:3] == (1, 1)
+    _expect(padding == 0 or (padding == 1 and one_pixel), "padding is not SAME")
     _no_activation(one, activation)
     return down, across
 

@@ -540,6 +540,10 @@ def stride_of_nothing(changed, graph, first):
     first["transposed"].builtinOptions.strideH = 0
 
 
+def padding_of_another_kind(changed, graph, first):  # allowed where a kernel has one pixel
+    first["transposed"].builtinOptions.padding = 1
+
+
 def without_options(changed, graph, first):
     first["transposed"].builtinOptions, first["transposed"].builtinOptionsType = None, 0
 
@@ -581,6 +585,7 @@ def foreign_metadata(changed, graph, first):
         (point_outside, "EMBEDDING_LOOKUP: a tensor is missing"),
         (use_before_it_is_made, "nothing made before"),
         (stride_of_nothing, "TRANSPOSE_CONV: stride"),
+        (padding_of_another_kind, "TRANSPOSE_CONV: padding"),
         (without_options, "TRANSPOSE_CONV: options"),
         (bytes_without_scale, "8 bits without a scale"),
         (a_variable, "a variable"),

@@ -177,7 +177,7 @@ def converted(source, folder, least):
 
 
 def test_residual_layers_convert(tmp_path):
-    config, spec = TrainConfig(width=8, latent_size=16, residuals=2), ImageSpec((28, 28, 1), 3)
+    config, spec = TrainConfig(width=8, latent_size=16, residuals=1), ImageSpec((28, 28, 1), 3)
     noise = np.random.default_rng(0)  # as the converter drops layers of zeros
     params = jax.tree.map(
         lambda leaf: leaf + noise.normal(0, 0.05, leaf.shape).astype(np.float32),

@@ -266,7 +266,10 @@ Strides strides(const Operation& one, std::size_t activation) {
   expect(std::min(found.down, found.across) >= 1 &&
              std::max(found.down, found.across) <= kMostStride,
          "stride");
-  expect(options.number<std::int8_t>(0, 0) == 0, "padding is not SAME");
+  const Sizes& kernel = one.in[1]->sizes;
+  const bool one_pixel = kernel[1] == 1 && kernel[2] == 1;  // then VALID is SAME, and written
+  const auto padding = options.number<std::int8_t>(0, 0);
+  expect(padding == 0 || (padding == 1 && one_pixel), "padding is not SAME");
   expect_no_activation(one, activation);
   return found;
 }
