@@ -259,7 +259,8 @@ struct Strides {
   std::int32_t down, across;
 };
 
-// Of the options, padding is first, then come both strides; `activation` says where that is.
+// Of the options, padding is first, then come both strides; `activation` says where that is. To be
+// asked after expect_kernel, which sees to it that the kernel has four sizes.
 Strides strides(const Operation& one, std::size_t activation) {
   const Table& options = one.options.front();
   const Strides found{options.number<std::int32_t>(2, 0), options.number<std::int32_t>(1, 0)};
