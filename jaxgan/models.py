@@ -137,21 +137,14 @@ class Generator(nn.Module):
         height, width, colours = self.spec.shape
         levels = halvings(height, width)
         small = (height >> levels, width >> levels, channels(self.width, levels))
-        x = nn.Dense(small[0] * small[1] * small[2], name="project")(latent)
+        size = small[0] * small[1] * small[2]
+        looked_up = self._classes(size, label, toward, share) if self.spec.classes else None
+        x = nn.Dense(size, name="project")(latent)
         if self.components:  # no argmax, as XNNPACK runs none, and nobody needs gradients here
             choice = jax.nn.softmax(SHARPNESS * latent[:, : self.components])
-            x += Table(x.shape[-1], name="components")(choice)
-        if self.spec.classes:
-            table = Table(x.shape[-1], name="classes")
-
-            def look_up(label: jax.Array) -> jax.Array:
-                return table(jax.nn.one_hot(label, self.spec.classes))
-
-            if toward is None:
-                x += look_up(label)
-            else:  # no difference of two look-ups: the converter scales that wrongly in int8
-                share = share[:, None]
-                x += (1 - share) * look_up(label) + share * look_up(toward)
+            x += Table(size, name="components")(choice)
+        if looked_up is not None:
+            x += looked_up
         x = nn.leaky_relu(x, SLOPE).reshape(-1, *small)
         for level in range(levels, 0, -1):
             if level < levels:
@@ -159,6 +152,26 @@ class Generator(nn.Module):
             for number in range(self.residuals):
                 x = Residual(self.form, name=f"residual_{level}_{number}")(x)
         return jnp.tanh(Scaled(colours, True, self.form, leaky=False, name="image")(x))
+
+    def _classes(
+        self, size: int, label: jax.Array, toward: jax.Array | None, share: jax.Array | None
+    ) -> jax.Array:
+        """Return the classes' learned vectors, [B, size], arguments as of the call.
+
+        Look-ups come before all else: XNNPACK runs none, and what would come before them would be
+        a piece of its own.
+        """
+        table = Table(size, name="classes")
+
+        def look_up(label: jax.Array) -> jax.Array:
+            return table(jax.nn.one_hot(label, self.spec.classes))
+
+        vector = look_up(label)
+        if toward is None:
+            return vector
+        other, share = look_up(toward), share[:, None]
+        # No difference of two look-ups: the converter scales that wrongly in int8.
+        return (1 - share) * vector + share * other
 
 
 class Discriminator(nn.Module):

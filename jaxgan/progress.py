@@ -25,6 +25,7 @@ from jaxgan.files import read_regular, write_whole
 
 _MOST_LOG = 1 << 30  # bytes
 _MOST_MESSAGE = 2_000  # characters of an error or a warning
+_SHARES = ("recall", "agreement")  # metrics from 0 to 1
 
 
 class _Console(Console):
@@ -357,14 +358,19 @@ def plot(path: Path, reports: list[dict[str, float]]) -> None:
 
     steps = [report for report in reports if not is_look(report)]
     looks = [report for report in reports if is_look(report)]
-    panels = 2 + bool(looks)
+    names = [name for name in looks[0] if name not in ("step", "epoch", "seconds")] if looks else []
+    shares = [name for name in names if name in _SHARES]
+    panels = 2 + bool(names) + bool(shares)
     figure, axes = pyplot.subplots(panels, 1, figsize=(8, 3 * panels))
     _lines(axes[0], steps, "step", ("discriminator_loss", "generator_loss"), "loss (nats)")
     _lines(axes[1], steps, "step", ("real_logit", "fake_logit"), "mean logit (nats)")
-    if looks:
-        names = [name for name in looks[0] if name not in ("step", "epoch", "seconds")]
-        _lines(axes[2], looks, "seconds", names, "quality")
+    if names:
+        others = [name for name in names if name not in shares]
+        _lines(axes[2], looks, "seconds", others, "quality", marker=".")
         axes[2].set(xlabel="seconds of training", yscale="log")
+    if shares:
+        _lines(axes[3], looks, "seconds", shares, "share", marker=".")
+        axes[3].set(xlabel="seconds of training", ylim=(0, 1.02))
     figure.tight_layout()
     content = io.BytesIO()
     figure.savefig(content, dpi=120)
@@ -372,11 +378,18 @@ def plot(path: Path, reports: list[dict[str, float]]) -> None:
     write_whole(path, content.getvalue())
 
 
-def _lines(axes, reports: list[dict[str, float]], x: str, names: Iterable[str], label: str) -> None:
+def _lines(
+    axes,
+    reports: list[dict[str, float]],
+    x: str,
+    names: Iterable[str],
+    label: str,
+    marker: str | None = None,
+) -> None:
     for name in names:
         values = [report.get(name, math.nan) for report in reports]
         at = [report[x] for report in reports]
-        axes.plot(at, values, label=name.replace("_", " "), linewidth=0.8)
+        axes.plot(at, values, label=name.replace("_", " "), linewidth=0.8, marker=marker)
     axes.set(xlabel=x, ylabel=label)
     axes.grid(alpha=0.3)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))

@@ -128,7 +128,7 @@ def _loop(
             epoch = step // steps_per_epoch
             if ended:
                 samples.draw(state, epoch)
-            if step < last:
+            if step < last and not watch.is_late():  # a run's end is looked at and saved below
                 saves = ended and epoch % config.checkpoint_every == 0
                 if saves or (ended and judge.is_due(epoch)):
                     with runtime.passing_memory():

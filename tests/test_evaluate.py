@@ -97,6 +97,7 @@ def test_wrong_options_are_named(model, data_dir, tmp_path, options, words):
         ({"fid": 1.0, "recall": 0.7, "histogram_kl": 0.01}, None),
         ({"fid": 1.0, "recall": 0.01, "histogram_kl": 0.01}, "vary"),
         ({"fid": 1.0, "recall": 0.7, "histogram_kl": 0.7}, "classes"),
+        ({"fid": 1.0, "recall": 0.7, "histogram_kl": np.log(10 / 9)}, "classes"),  # one is missing
         ({"kl": 0.05, "modes": 1000}, None),
         ({"kl": 3.4, "modes": 99}, "triples"),
     ],
@@ -111,3 +112,4 @@ def test_every_network_has_the_weights_that_are_meant():
     assert set(features.known()) == {"mnist", "fashion_mnist", "stacked_mnist"}
     for name in features.known():
         assert sum(value.size for value in features.load(name).values()) < 500_000
+    assert all(path.stat().st_size <= 1 << 20 for path in features._FOLDER.glob("*.npz"))

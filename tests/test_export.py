@@ -76,7 +76,7 @@ def test_what_the_file_says_of_itself(model):
 
 def test_the_graph_is_small(model):
     assert tflite.operations(model.read_bytes()) == [
-        "FULLY_CONNECTED", "EMBEDDING_LOOKUP", "ADD", "LEAKY_RELU", "RESHAPE", "TRANSPOSE_CONV",
+        "EMBEDDING_LOOKUP", "FULLY_CONNECTED", "ADD", "LEAKY_RELU", "RESHAPE", "TRANSPOSE_CONV",
         "LEAKY_RELU", "CONV_2D", "TANH", "RESHAPE", "TRANSPOSE", "RESHAPE",
     ]  # fmt: skip
 
@@ -149,13 +149,32 @@ def test_a_plain_gan(plain_model):
     assert generator.draw(np.zeros((3, 64), np.float32), None).shape == (3, 28, 28, 1)
 
 
-def test_one_delegate_runs_a_plain_generator(plain_model):
+def delegates(path) -> dict[str, int]:
+    """Return in how many pieces XNNPACK runs the graph of each signature."""
     from ai_edge_litert import interpreter
+    from ai_edge_litert import schema_py_generated as schema
 
-    runtime = interpreter.Interpreter(str(plain_model))
-    runtime.allocate_tensors()
-    # Those that it took over are told beside it.
-    assert [one["op_name"] for one in runtime._get_ops_details()].count("DELEGATE") == 1
+    def read():
+        return schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+
+    def pieces(number: int) -> tuple[str, int]:
+        # The interpreter tells the operations of a file's first graph alone.
+        alone = read()
+        signature = alone.signatureDefs[number]
+        alone.subgraphs = [alone.subgraphs[signature.subgraphIndex]]
+        signature.subgraphIndex, alone.signatureDefs = 0, [signature]
+        runtime = interpreter.Interpreter(model_content=tflite._packed(alone))
+        runtime.allocate_tensors()
+        # Those that a delegate took over are told beside it.
+        names = [one["op_name"] for one in runtime._get_ops_details()]
+        return signature.signatureKey.decode(), names.count("DELEGATE")
+
+    return dict(map(pieces, range(len(read().signatureDefs))))
+
+
+def test_one_delegate_runs_each_graph(model, plain_model):
+    assert delegates(model) == {"between_1": 1, "generate_1": 1, "generate_64": 1}
+    assert delegates(plain_model) == {"generate_1": 1, "generate_64": 1}
 
 
 @pytest.mark.parametrize("shape", [(32, 32, 3), (16, 16, 1), (60, 60, 3), (20, 24, 1), (64, 64, 1)])
@@ -187,6 +206,7 @@ def test_residual_layers_convert(tmp_path):
     for path in converted(export.Source(config, spec, params, 0), tmp_path, least):
         words = " ".join(tflite.operations(path.read_bytes()))
         assert words.count("CONV_2D LEAKY_RELU ADD") == 2
+    assert set(delegates(tmp_path / "none.tflite").values()) == {1}
 
 
 @pytest.mark.parametrize(

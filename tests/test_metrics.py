@@ -9,6 +9,8 @@ import prdc
 import pytest
 import scipy.linalg
 from conftest import FIXTURE, python, refused
+from scipy.stats import entropy
+from sklearn.metrics import accuracy_score
 from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
 
@@ -214,6 +216,18 @@ def test_labels_are_asked_for_as_often_as_training_images_have_them():
     assert asked.tolist() == [*asked[:5], *asked[:5], *asked[:2]]
     some = labels.asked(np.arange(1000), 100)
     assert len(set(some)) == 100 and some.max() > 900  # from all over the dataset
+
+
+def test_labels_and_modes_agree_with_other_libraries():
+    random = np.random.default_rng(0)
+    seen, wanted = random.integers(0, 10, (2, 500)) ** 2 // 10
+    assert labels.agreement(wanted, seen) == pytest.approx(accuracy_score(wanted, seen))
+    shares = np.bincount(seen, minlength=10)
+    assert labels.histogram_kl(seen, 10) == pytest.approx(entropy(shares, np.full(10, 0.1)))
+    triples = random.integers(0, 10, (700, 3)) ** 2 // 10
+    found, often = np.unique(triples, axis=0, return_counts=True)
+    shares = np.pad(often, (0, 1000 - len(often)))
+    assert modes(triples) == (len(found), pytest.approx(entropy(shares, np.full(1000, 1e-3))))
 
 
 def test_modes_at_their_ends():

@@ -50,6 +50,7 @@ def test_a_run_leaves_the_files_that_were_promised(run_dir):
             assert image.size == (280, 280)
     with Image.open(run_dir / "loss.png") as image:
         assert image.size[0] > 500
+        assert image.size[1] == 2 * image.size[0] * 3 // 4  # losses, logits, quality, shares
 
 
 def test_metrics_hold_what_they_should(run_dir):
@@ -59,7 +60,8 @@ def test_metrics_hold_what_they_should(run_dir):
         "step", "epoch", "discriminator_loss", "generator_loss", "real_logit", "fake_logit",
         "penalty", "images_per_second", "seconds",
     }  # fmt: skip
-    for look in (lines[3], lines[8]):
+    for look, entry in zip((lines[3], lines[8]), checkpoint.saved(run_dir), strict=True):
+        assert entry.score == look["fid"]  # by which the best is kept
         assert set(look) == {
             "step", "epoch", "seconds", "fid", "recall", "agreement", "histogram_kl",
         }  # fmt: skip
@@ -465,6 +467,27 @@ def test_a_run_ends_by_the_training_clock_and_goes_on_by_it(data_dir, tmp_path):
         ends.append(last["step"])
     assert EPOCH < ends[0] < ends[1]
     assert f"continuing {tmp_path / 'run'} from step {ends[0]}" in done.stdout
+
+
+def test_the_end_is_scored_though_a_checkpoint_is_due_there(data_dir, tmp_path):
+    done = train(
+        "--data-dir", data_dir, "--run-dir", tmp_path / "run", "--minutes", "0.02",
+        "--checkpoint-minutes", "0.0001", "--evaluate-every", "1000",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert checkpoint.saved(tmp_path / "run")[-1].score == reports(tmp_path / "run")[-1]["fid"]
+
+
+@pytest.mark.parametrize(("step", "told"), [(4_999, False), (5_000, True)])
+def test_a_collapse_is_a_warning_on_the_line(tmp_path, capsys, step, told):
+    config = TrainConfig(batch_size=50)
+    with progress.Log(tmp_path / "metrics.jsonl", b"") as log:
+        display = progress.Display(0, 10_000, EPOCH, None)
+        watch = training._Watch(config, config, EPOCH, 0, log, display)
+        watch.tell({"fid": 3.0, "recall": 0.5, "histogram_kl": 0.3}, step)
+    shown = capsys.readouterr().out
+    assert "fid 3  recall 0.5  histogram kl 0.3" in shown
+    assert ("WARNING: some classes are hardly drawn" in shown) == told
 
 
 def test_the_newest_checkpoints_are_kept_and_the_best(tmp_path):
