@@ -18,7 +18,8 @@ from jaxgan import data
 from jaxgan.config import ImageSpec
 from jaxgan.errors import UserError
 from jaxgan.gan import normalize
-from jaxgan.metrics import features, labels, neighbours, table, train_features
+from jaxgan.metrics import features, histogram, labels, neighbours, table, train_features
+from jaxgan.metrics.agreement import agreement
 from jaxgan.metrics.density_coverage import density_coverage
 from jaxgan.metrics.fid import Moments, distance, fid, moments
 from jaxgan.metrics.kid import kid, within
@@ -194,19 +195,19 @@ def test_repeating_a_few_keeps_precision_and_loses_recall_and_coverage():
 
 
 def test_agreement_is_a_share():
-    assert labels.agreement(np.array([1, 2, 3, 4]), np.array([1, 2, 0, 4])) == 0.75
+    assert agreement(np.array([1, 2, 3, 4]), np.array([1, 2, 0, 4])) == 0.75
 
 
 def test_histogram_by_hand():
     label = np.array([0, 0, 1, 3], np.int32)
-    np.testing.assert_array_equal(labels.histogram(label, 5), [0.5, 0.25, 0, 0.25, 0])
+    np.testing.assert_array_equal(histogram.shares(label, 5), [0.5, 0.25, 0, 0.25, 0])
     # 1/2 log(5/2) + 2 · 1/4 log(5/4)
-    assert labels.histogram_kl(label, 5) == pytest.approx(0.5697172, abs=1e-7)
+    assert histogram.kl(label, 5) == pytest.approx(0.5697172, abs=1e-7)
 
 
 def test_histogram_kl_at_its_ends():
-    assert labels.histogram_kl(np.arange(30) % 10, 10) == pytest.approx(0, abs=1e-15)
-    assert labels.histogram_kl(np.full(30, 7), 10) == pytest.approx(np.log(10))
+    assert histogram.kl(np.arange(30) % 10, 10) == pytest.approx(0, abs=1e-15)
+    assert histogram.kl(np.full(30, 7), 10) == pytest.approx(np.log(10))
 
 
 def test_labels_are_asked_for_as_often_as_training_images_have_them():
@@ -221,9 +222,9 @@ def test_labels_are_asked_for_as_often_as_training_images_have_them():
 def test_labels_and_modes_agree_with_other_libraries():
     random = np.random.default_rng(0)
     seen, wanted = random.integers(0, 10, (2, 500)) ** 2 // 10
-    assert labels.agreement(wanted, seen) == pytest.approx(accuracy_score(wanted, seen))
+    assert agreement(wanted, seen) == pytest.approx(accuracy_score(wanted, seen))
     shares = np.bincount(seen, minlength=10)
-    assert labels.histogram_kl(seen, 10) == pytest.approx(entropy(shares, np.full(10, 0.1)))
+    assert histogram.kl(seen, 10) == pytest.approx(entropy(shares, np.full(10, 0.1)))
     triples = random.integers(0, 10, (700, 3)) ** 2 // 10
     found, often = np.unique(triples, axis=0, return_counts=True)
     shares = np.pad(often, (0, 1000 - len(often)))
@@ -365,9 +366,9 @@ def test_a_row_holds_every_metric(reference, digits):
     assert row.kid == kid(fake, real)
     assert (row.precision, row.recall) == (precision(real, fake), recall(real, fake))
     assert (row.density, row.coverage) == density_coverage(real, fake)
-    assert row.agreement == labels.agreement(wanted, seen)
-    assert row.histogram == labels.histogram(seen, 10).tolist()
-    assert row.histogram_kl == labels.histogram_kl(seen, 10)
+    assert row.agreement == agreement(wanted, seen)
+    assert row.histogram == histogram.shares(seen, 10).tolist()
+    assert row.histogram_kl == histogram.kl(seen, 10)
     assert row.nearest == 0
     assert reference.measure(255 - image).agreement is None
     assert reference.measure(255 - image).nearest == np.median(nearest(255 - image, train.image))

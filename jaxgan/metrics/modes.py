@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxgan.metrics import labels
+from jaxgan.metrics import histogram
 
 
 class Modes(NamedTuple):
@@ -35,4 +35,4 @@ def modes(label: np.ndarray, classes: int = 10) -> Modes:
         classes: Classes of a channel.
     """
     triple = np.ravel_multi_index(tuple(np.transpose(label)), (classes,) * 3)
-    return Modes(len(np.unique(triple)), labels.histogram_kl(triple, classes**3))
+    return Modes(len(np.unique(triple)), histogram.kl(triple, classes**3))

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from jaxgan.errors import UserError
-from jaxgan.metrics import density_coverage, features, fid, kid, labels, modes, nearest, neighbours
+from jaxgan.metrics import (
+    agreement,
+    density_coverage,
+    features,
+    fid,
+    histogram,
+    kid,
+    labels,
+    modes,
+    nearest,
+    neighbours,
+)
 from jaxgan.metrics import precision_recall as pr
 
 if TYPE_CHECKING:
@@ -119,7 +130,7 @@ class Reference:
             image: uint8 [N, 28, 28, 1], N at least 4; 10,000 by custom.
             wanted: Labels given to the generator, int [N]; None for one without classes.
         """
-        return self._row(image, features.see(self._weights, image), wanted)
+        return self._row(features.see(self._weights, image), wanted, self._nearest(image))
 
     def glance(self, image: np.ndarray, wanted: np.ndarray | None = None) -> Glance:
         """Return what can be said of 2,000 to 5,000 images quickly, arguments as of ``measure``.
@@ -154,12 +165,17 @@ class Reference:
 
     def _control(self, source: data.Dataset, seen: features.Seen, index: np.ndarray) -> Row:
         some = features.Seen(seen.feature[index], seen.label[index])
-        return self._row(source.image[index], some, source.label[index])
+        # Training images are among the training images.
+        near = 0.0 if source is self._train else self._nearest(source.image[index])
+        return self._row(some, source.label[index], near)
+
+    def _nearest(self, image: np.ndarray) -> float:
+        return float(np.median(nearest.nearest(image, self._train.image)))
 
     def _score(self, seen: features.Seen, wanted: np.ndarray | None) -> Score:
         return Score(
             fid.distance(fid.moments(seen.feature), self._test_moments),
-            None if wanted is None else labels.agreement(wanted, seen.label),
+            None if wanted is None else agreement.agreement(wanted, seen.label),
         )
 
     def _glance(self, seen: features.Seen, wanted: np.ndarray | None) -> Glance:
@@ -168,10 +184,10 @@ class Reference:
             score.fid,
             pr.recall(self._test_seen.feature, seen.feature),
             score.agreement,
-            labels.histogram_kl(seen.label, features.CLASSES),
+            histogram.kl(seen.label, features.CLASSES),
         )
 
-    def _row(self, image: np.ndarray, seen: features.Seen, wanted: np.ndarray | None) -> Row:
+    def _row(self, seen: features.Seen, wanted: np.ndarray | None, near: float) -> Row:
         real, fake = self._test_seen.feature, seen.feature
         return Row(
             **self._glance(seen, wanted)._asdict(),
@@ -181,8 +197,8 @@ class Reference:
             **density_coverage.density_coverage(
                 real, fake, radius=self._test_radius(density_coverage.K)
             )._asdict(),
-            histogram=labels.histogram(seen.label, features.CLASSES).tolist(),
-            nearest=float(np.median(nearest.nearest(image, self._train.image))),
+            histogram=histogram.shares(seen.label, features.CLASSES).tolist(),
+            nearest=near,
         )
 
     @cached_property
