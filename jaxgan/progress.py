@@ -358,19 +358,20 @@ def plot(path: Path, reports: list[dict[str, float]]) -> None:
 
     steps = [report for report in reports if not is_look(report)]
     looks = [report for report in reports if is_look(report)]
-    names = [name for name in looks[0] if name not in ("step", "epoch", "seconds")] if looks else []
-    shares = [name for name in names if name in _SHARES]
-    panels = 2 + bool(names) + bool(shares)
+    known = looks[0] if looks else {}
+    names = [name for name in known if name not in ("step", "epoch", "seconds")]
+    quality = [
+        ("quality", [name for name in names if name not in _SHARES], {"yscale": "log"}),
+        ("share", [name for name in names if name in _SHARES], {"ylim": (0, 1.02)}),
+    ]
+    quality = [panel for panel in quality if panel[1]]
+    panels = 2 + len(quality)
     figure, axes = pyplot.subplots(panels, 1, figsize=(8, 3 * panels))
     _lines(axes[0], steps, "step", ("discriminator_loss", "generator_loss"), "loss (nats)")
     _lines(axes[1], steps, "step", ("real_logit", "fake_logit"), "mean logit (nats)")
-    if names:
-        others = [name for name in names if name not in shares]
-        _lines(axes[2], looks, "seconds", others, "quality", marker=".")
-        axes[2].set(xlabel="seconds of training", yscale="log")
-    if shares:
-        _lines(axes[3], looks, "seconds", shares, "share", marker=".")
-        axes[3].set(xlabel="seconds of training", ylim=(0, 1.02))
+    for place, (label, shown, scale) in zip(axes[2:], quality, strict=True):
+        _lines(place, looks, "seconds", shown, label, marker=".")
+        place.set(xlabel="seconds of training", **scale)
     figure.tight_layout()
     content = io.BytesIO()
     figure.savefig(content, dpi=120)
