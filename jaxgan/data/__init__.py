@@ -1,0 +1,1 @@
+"""Which images there are, and in which order training sees them."""
