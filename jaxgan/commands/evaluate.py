@@ -1,0 +1,109 @@
+"""``jaxgan evaluate``: measure a generator.
+
+jaxgan evaluate --model generator.tflite --data-dir data
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+from jaxgan.commands import cli
+from jaxgan.config import MAX_COUNT, MAX_SEED, TrainConfig, require
+from jaxgan.console import output
+from jaxgan.io.files import write_whole
+
+_MIN_IMAGES = 100
+_MEMORY = 50 << 20  # bytes of what is computed at a time, roughly
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Measure how good and how varied a generator's images are, beside rows of real images.
+
+    The table's columns are explained in docs/quality.md.
+    """
+
+    model: Path = Path("generator.tflite")
+    """A .tflite file of convert_tflite.py, or a run directory of train.py."""
+
+    step: int | None = None
+    """Step of a run directory's checkpoint; the newest if not given."""
+
+    data_dir: str = TrainConfig.data_dir
+    """Folder of prepared datasets."""
+
+    dataset: str | None = None
+    """Dataset to compare with; the one that the model was trained on if not given."""
+
+    images: int | None = None
+    """Images to draw: 10000 if not given, 26000 for stacked_mnist. Fewer give a higher FID."""
+
+    seed: int = 0
+    """Seed of their latent vectors (0 to 4294967295)."""
+
+    out: Path = Path("evaluation.json")
+    """JSON file to write."""
+
+    def __post_init__(self) -> None:
+        fits = self.images is None or _MIN_IMAGES <= self.images <= MAX_COUNT
+        require(self, "images", fits, f"{_MIN_IMAGES} to {MAX_COUNT}")
+        require(self, "seed", 0 <= self.seed <= MAX_SEED, f"0 to {MAX_SEED}")
+
+
+def command(program: str = "jaxgan evaluate") -> NoReturn:
+    """Run the command line."""
+    cli.run(main, EvaluateConfig, program)
+
+
+def main(config: EvaluateConfig) -> None:
+    """Measure, print the table, write it as JSON."""
+    from jaxgan.drawing.evaluation import evaluate  # after parsing: --help answers at once
+    from jaxgan.drawing.open import open_generator
+    from jaxgan.training import memory
+
+    started = time.perf_counter()
+    memory.tune_malloc()
+    memory.reuse(_MEMORY)
+    with output.captured_stderr():  # LiteRT announces itself
+        generator = open_generator(config.model, step=config.step)
+        dataset = config.dataset or generator.dataset
+        output.show(f"measuring {config.model} and real images of {dataset or 'no known dataset'}")
+        rows = evaluate(
+            generator,
+            dataset=dataset,
+            data_dir=config.data_dir,
+            images=config.images,
+            seed=config.seed,
+        )
+    rows = {config.model.absolute().name: rows.pop(generator.name), **rows}
+    _show(rows)
+    seconds = round(time.perf_counter() - started, 1)
+    content = {
+        "model": str(config.model),
+        "dataset": dataset,
+        "seed": config.seed,
+        "seconds": seconds,
+        "rows": {name: row._asdict() for name, row in rows.items()},
+    }
+    write_whole(config.out, json.dumps(content, indent=2).encode() + b"\n")
+    output.show(f"{config.out}: the same as JSON, after {seconds} s")
+
+
+def _show(rows: dict[str, Any]) -> None:
+    first: NamedTuple = next(iter(rows.values()))
+    shown = [name for name in first._fields if name != "histogram"]
+    heads = ("images", *(name.replace("_", " ") for name in shown))
+    output.table(
+        heads,
+        [(name, *(_text(getattr(row, one)) for one in shown)) for name, row in rows.items()],
+    )
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

@@ -1,0 +1,1 @@
+"""A .tflite file or a run directory, opened and drawn with."""

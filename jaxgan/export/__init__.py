@@ -1,0 +1,1 @@
+"""A run's generator → one .tflite file, held against JAX before it is written."""
