@@ -8,24 +8,29 @@ import numpy as np
 import prdc
 import pytest
 import scipy.linalg
-from conftest import FIXTURE, python, refused
+from conftest import FIXTURE
 from scipy.stats import entropy
 from sklearn.metrics import accuracy_score
 from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
 
-from jaxgan import data
 from jaxgan.config import ImageSpec
-from jaxgan.errors import UserError
-from jaxgan.gan import normalize
-from jaxgan.metrics import features, histogram, labels, neighbours, table, train_features
+from jaxgan.data.dataset import Dataset
+from jaxgan.data.idx import read_idx
+from jaxgan.errors import TrainingError, UserError
+from jaxgan.gan.step import normalize
+from jaxgan.metrics import features, histogram, neighbours
 from jaxgan.metrics.agreement import agreement
+from jaxgan.metrics.collapse import collapse
 from jaxgan.metrics.density_coverage import density_coverage
 from jaxgan.metrics.fid import Moments, distance, fid, moments
 from jaxgan.metrics.kid import kid, within
 from jaxgan.metrics.modes import modes
 from jaxgan.metrics.nearest import nearest
 from jaxgan.metrics.precision_recall import precision, recall
+from jaxgan.metrics.reference import Reference, Triples, reference
+from jaxgan.metrics.requested import requested_labels, sampling_order
+from scripts import train_features
 
 
 def some(seed: int, count: int, size: int = 16, scale: float = 1.0) -> np.ndarray:
@@ -38,14 +43,14 @@ def column(*values: float) -> np.ndarray:
     return np.array(values, np.float32)[:, None]
 
 
-def split(name: str) -> data.Dataset:
-    image = data.read_idx(FIXTURE / f"{name}-images-idx3-ubyte.gz")[..., None]
-    label = data.read_idx(FIXTURE / f"{name}-labels-idx1-ubyte.gz").astype(np.int32)
-    return data.Dataset(ImageSpec((28, 28, 1), 10), image, label)
+def split(name: str) -> Dataset:
+    image = read_idx(FIXTURE / f"{name}-images-idx3-ubyte.gz")[..., None]
+    label = read_idx(FIXTURE / f"{name}-labels-idx1-ubyte.gz").astype(np.int32)
+    return Dataset(ImageSpec((28, 28, 1), 10), image, label)
 
 
 @pytest.fixture(scope="module")
-def digits() -> tuple[data.Dataset, data.Dataset]:
+def digits() -> tuple[Dataset, Dataset]:
     return split("train"), split("t10k")
 
 
@@ -194,13 +199,13 @@ def test_repeating_a_few_keeps_precision_and_loses_recall_and_coverage():
 # Labels and modes
 
 
-def test_agreement_is_a_share():
+def test_agreement_is_a_fraction():
     assert agreement(np.array([1, 2, 3, 4]), np.array([1, 2, 0, 4])) == 0.75
 
 
 def test_histogram_by_hand():
     label = np.array([0, 0, 1, 3], np.int32)
-    np.testing.assert_array_equal(histogram.shares(label, 5), [0.5, 0.25, 0, 0.25, 0])
+    np.testing.assert_array_equal(histogram.frequencies(label, 5), [0.5, 0.25, 0, 0.25, 0])
     # 1/2 log(5/2) + 2 · 1/4 log(5/4)
     assert histogram.kl(label, 5) == pytest.approx(0.5697172, abs=1e-7)
 
@@ -210,39 +215,39 @@ def test_histogram_kl_at_its_ends():
     assert histogram.kl(np.full(30, 7), 10) == pytest.approx(np.log(10))
 
 
-def test_labels_are_asked_for_as_often_as_training_images_have_them():
+def test_labels_are_requested_as_often_as_training_images_have_them():
     label = np.array([7, 2, 7, 7, 5], np.int32)
-    asked = labels.asked(label, 12)
-    assert sorted(asked[:5]) == sorted(label)
-    assert asked.tolist() == [*asked[:5], *asked[:5], *asked[:2]]
-    some = labels.asked(np.arange(1000), 100)
+    requested = requested_labels(label, 12)
+    assert sorted(requested[:5]) == sorted(label)
+    assert requested.tolist() == [*requested[:5], *requested[:5], *requested[:2]]
+    some = requested_labels(np.arange(1000), 100)
     assert len(set(some)) == 100 and some.max() > 900  # from all over the dataset
 
 
 def test_labels_and_modes_agree_with_other_libraries():
     random = np.random.default_rng(0)
-    seen, wanted = random.integers(0, 10, (2, 500)) ** 2 // 10
-    assert agreement(wanted, seen) == pytest.approx(accuracy_score(wanted, seen))
-    shares = np.bincount(seen, minlength=10)
-    assert histogram.kl(seen, 10) == pytest.approx(entropy(shares, np.full(10, 0.1)))
+    seen, requested = random.integers(0, 10, (2, 500)) ** 2 // 10
+    assert agreement(requested, seen) == pytest.approx(accuracy_score(requested, seen))
+    counts = np.bincount(seen, minlength=10)
+    assert histogram.kl(seen, 10) == pytest.approx(entropy(counts, np.full(10, 0.1)))
     triples = random.integers(0, 10, (700, 3)) ** 2 // 10
     found, often = np.unique(triples, axis=0, return_counts=True)
-    shares = np.pad(often, (0, 1000 - len(often)))
-    assert modes(triples) == (len(found), pytest.approx(entropy(shares, np.full(1000, 1e-3))))
+    counts = np.pad(often, (0, 1000 - len(often)))
+    assert modes(triples, 10) == (len(found), pytest.approx(entropy(counts, np.full(1000, 1e-3))))
 
 
 def test_modes_at_their_ends():
     every = np.array(list(itertools.product(range(10), repeat=3)))
-    assert modes(every) == (1000, pytest.approx(0, abs=1e-12))
-    assert modes(np.tile([[1, 2, 3]], (50, 1))) == (1, pytest.approx(np.log(1000)))
+    assert modes(every, 10) == (1000, pytest.approx(0, abs=1e-12))
+    assert modes(np.tile([[1, 2, 3]], (50, 1)), 10) == (1, pytest.approx(np.log(1000)))
     # The order counts: 1, 2, 3 and 3, 2, 1 are two modes.
-    assert modes(np.array([[1, 2, 3], [3, 2, 1]])) == (2, pytest.approx(np.log(500)))
+    assert modes(np.array([[1, 2, 3], [3, 2, 1]]), 10) == (2, pytest.approx(np.log(500)))
 
 
 def test_modes_of_a_uniform_generator():
     # What 26,000 samples leave of the plug-in KL: 999 / 52,000 and a little, 0.0194 ± 0.0009.
     drawn = np.random.default_rng(0).integers(0, 10, (26_000, 3))
-    count, kl = modes(drawn)
+    count, kl = modes(drawn, 10)
     assert count == 1000 and kl == pytest.approx(0.0194, abs=0.003)
 
 
@@ -311,7 +316,7 @@ def test_a_dataset_without_a_network_is_refused():
 
 
 def test_scaling_features_leaves_verdicts_alone(digits):
-    weights = features.init(jax.random.key(0))
+    weights = features.init(jax.random.key(0), 10)
     train, test = (one.image for one in digits)
     scaled = train_features.scaled(weights, train, test)
     real, other = features.see(scaled, train), features.see(scaled, test)
@@ -327,16 +332,49 @@ def test_moved_images_keep_shape_and_range(digits):
     assert moved.mean() == pytest.approx(image.mean(), abs=0.05)  # a digit stays in sight
 
 
-def test_a_network_is_trained(data_dir, tmp_path):
-    command = ("-m", "jaxgan.metrics.train_features", "--data-dir", data_dir)
-    done = python(*command, "--epochs", "1", "--batch-size", "50", "--out", tmp_path / "f.npz")
-    assert done.returncode == 0, done.stderr
-    weights = np.load(tmp_path / "f.npz")
-    assert set(weights) == set(features.init(jax.random.key(0)))
-    refused(python(*command, "--batch-size", "2000"), 2, "--batch-size", "1,000", "2,000")
-    refused(python(*command, "--dataset", "stacked_mnist"), 2, "--dataset", "28, 28, 3")
-    diverging = ("--epochs", "1", "--batch-size", "50", "--learning-rate", "1e30")
-    refused(python(*command, *diverging), 1, "loss", "--learning-rate")
+def trained(data_dir, path, **options) -> None:
+    options = {"epochs": 1, "batch_size": 50, **options}
+    train_features.main(
+        train_features.FeaturesConfig(data_dir=str(data_dir), out=str(path), **options)
+    )
+
+
+def test_a_network_is_trained(data_dir, tmp_path, caplog):
+    caplog.set_level("INFO", "jaxgan")
+    trained(data_dir, tmp_path / "f.npz")
+    weights = np.load(tmp_path / "f.npz", allow_pickle=False)
+    assert set(weights) == set(features.init(jax.random.key(0), 10))
+    assert "test accuracy" in caplog.messages[0] and "SHA-256" in caplog.messages[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"batch_size": 2000}, "--batch-size.*1,000.*2,000"),
+        ({"dataset": "stacked_mnist"}, "--dataset.*28, 28, 3"),
+    ],
+)
+def test_a_network_that_cannot_be_trained(data_dir, tmp_path, options, words):
+    with pytest.raises(UserError, match=words):
+        trained(data_dir, tmp_path / "f.npz", **options)
+
+
+def test_a_training_that_diverges_is_named(data_dir, tmp_path):
+    with pytest.raises(TrainingError, match=r"loss.*--learning-rate"):
+        trained(data_dir, tmp_path / "f.npz", learning_rate=1e30)
+    assert not (tmp_path / "f.npz").exists()
+
+
+def test_a_network_has_as_many_classes_as_its_dataset(digits):
+    weights = features.init(jax.random.key(0), 3)
+    assert features.class_count(weights) == 3
+    test = digits[1]
+    row = Reference(weights, test, test).measure(test.image)
+    assert len(row.histogram) == 3 and sum(row.histogram) == pytest.approx(1)
+    assert row.histogram_kl == pytest.approx(entropy(row.histogram, np.full(3, 1 / 3)))
+    stacked = Dataset(ImageSpec((28, 28, 3), 0), np.repeat(test.image, 3, -1), test.label)
+    expected = np.repeat(features.see(weights, test.image).label[:, None], 3, 1)
+    assert Triples(weights, stacked).measure(stacked.image) == modes(expected, 3)
 
 
 @pytest.mark.parametrize(
@@ -351,59 +389,59 @@ def test_wrong_options_of_its_training(option, value):
 
 
 @pytest.fixture(scope="module")
-def reference(digits) -> table.Reference:
-    return table.Reference(features.load("mnist"), *digits)
+def real(digits) -> Reference:
+    return Reference(features.load("mnist"), *digits)
 
 
-def test_a_row_holds_every_metric(reference, digits):
+def test_a_row_holds_every_metric(real, digits):
     train, test = digits
-    image, wanted = train.image[:300], np.roll(train.label[:300], 1)
-    row = reference.measure(image, wanted)
+    image, label = train.image[:300], np.roll(train.label[:300], 1)
+    row = real.measure(image, label)
     weights = features.load("mnist")
-    (fake, seen), real = features.see(weights, image), features.see(weights, test.image).feature
-    assert row.fid == fid(fake, real)
+    (fake, seen), other = features.see(weights, image), features.see(weights, test.image).feature
+    assert row.fid == fid(fake, other)
     assert row.fid_train == pytest.approx(fid(fake, features.see(weights, train.image).feature))
-    assert row.kid == kid(fake, real)
-    assert (row.precision, row.recall) == (precision(real, fake), recall(real, fake))
-    assert (row.density, row.coverage) == density_coverage(real, fake)
-    assert row.agreement == agreement(wanted, seen)
-    assert row.histogram == histogram.shares(seen, 10).tolist()
+    assert row.kid == kid(fake, other)
+    assert (row.precision, row.recall) == (precision(other, fake), recall(other, fake))
+    assert (row.density, row.coverage) == density_coverage(other, fake)
+    assert row.agreement == agreement(label, seen)
+    assert row.histogram == histogram.frequencies(seen, 10).tolist()
     assert row.histogram_kl == histogram.kl(seen, 10)
     assert row.nearest == 0
-    assert reference.measure(255 - image).agreement is None
-    assert reference.measure(255 - image).nearest == np.median(nearest(255 - image, train.image))
+    assert real.measure(255 - image).agreement is None
+    assert real.measure(255 - image).nearest == np.median(nearest(255 - image, train.image))
 
 
-def test_real_images_of_the_labels_asked_for_score_as_real_train(reference, digits):
-    train, wanted = digits[0], reference.asked(300)
-    chosen = labels.order(len(train.label))[:300]
-    assert (train.label[chosen] == wanted).all()
-    assert reference.measure(train.image[chosen], wanted) == reference.controls(300)["real train"]
+def test_real_images_of_the_requested_labels_score_as_real_train(real, digits):
+    train, label = digits[0], real.requested_labels(300)
+    chosen = sampling_order(len(train.label))[:300]
+    assert (train.label[chosen] == label).all()
+    assert real.measure(train.image[chosen], label) == real.controls(300)["real train"]
 
 
-def test_a_glance_is_part_of_a_row(reference, digits):
-    image, wanted = digits[0].image[:300], digits[0].label[:300]
-    row, glance = reference.measure(image, wanted), reference.glance(image, wanted)
-    assert glance._asdict().items() <= row._asdict().items()
-    assert reference.glance(image).agreement is None
+def test_quick_metrics_are_part_of_a_row(real, digits):
+    image, label = digits[0].image[:300], digits[0].label[:300]
+    row, quick = real.measure(image, label), real.quick(image, label)
+    assert quick._asdict().items() <= row._asdict().items()
+    assert real.quick(image).agreement is None
 
 
-def test_real_images_are_looked_at_once(reference, digits, monkeypatch):
-    seen, looked = [], features.see
+def test_features_of_real_images_are_computed_once(real, digits, monkeypatch):
+    seen, see = [], features.see
     monkeypatch.setattr(
-        features, "see", lambda weights, image: seen.append(len(image)) or looked(weights, image)
+        features, "see", lambda weights, image: seen.append(len(image)) or see(weights, image)
     )
     train, test = digits
-    fresh, image = table.Reference(features.load("mnist"), train, test), train.image[:200]
-    fresh.glance(image)
-    assert len(train.image) not in seen  # no training image for a glance
+    fresh, image = Reference(features.load("mnist"), train, test), train.image[:200]
+    fresh.quick(image)
+    assert len(train.image) not in seen  # no training image for quick metrics
     fresh.measure(image)
     fresh.measure(image)
     assert seen.count(len(train.image)) == seen.count(len(test.image)) == 1
 
 
-def test_the_controls_behave(reference):
-    controls = reference.controls(300)
+def test_the_controls_behave(real):
+    controls = real.controls(300)
     assert list(controls) == ["real train", "real test", "30 train images 10 times"]
     train, test, few = controls.values()
     assert test.fid < 1e-6 and test[3:7] == (1, 1, 1, 1)
@@ -411,3 +449,69 @@ def test_the_controls_behave(reference):
     assert train.fid < few.fid and train.fid_train < few.fid_train
     assert train.nearest == few.nearest == 0 < test.nearest
     assert min(row.agreement for row in (train, test, few)) > 0.97
+
+
+# Which measure, and when it warns
+
+
+def test_the_measure_follows_from_the_dataset_not_from_its_channels(digits):
+    grey = reference("mnist", *digits)
+    assert isinstance(grey, Reference) and grey.classes == 10
+    colour = ImageSpec((28, 28, 3), 10)
+    coloured = [Dataset(colour, np.repeat(one.image, 3, -1), one.label) for one in digits]
+    assert isinstance(reference("stacked_mnist", *coloured), Triples)
+    # A dataset of colour images with a network of its own is no Stacked MNIST.
+    assert isinstance(reference("fashion_mnist", *coloured), Reference)
+
+
+def test_a_dataset_that_cannot_be_measured_is_refused(digits):
+    train, test = digits
+    few = Dataset(test.spec, test.image[:9], test.label[:9])
+    with pytest.raises(UserError, match="9 test images, expected at least 10"):
+        reference("mnist", train, few)
+    with pytest.raises(UserError, match="no feature network for kmnist"):
+        reference("kmnist", train, test)
+
+
+@pytest.mark.parametrize(
+    ("quality", "word"),
+    [
+        ({"fid": 1.0, "recall": 0.7, "histogram_kl": 0.01}, None),
+        ({"fid": 1.0, "recall": 0.01, "histogram_kl": 0.01}, "vary"),
+        ({"fid": 1.0, "recall": 0.7, "histogram_kl": 0.7}, "classes"),
+        ({"fid": 1.0, "recall": 0.7, "histogram_kl": np.log(10 / 9)}, "classes"),  # one is missing
+        ({"fid": 1.0, "recall": 0.7, "histogram_kl": 0.0899}, None),
+        ({"fid": 1.0, "recall": 0.7, "histogram_kl": 0.0901}, "classes"),
+        ({"kl": 0.05, "modes": 1000}, None),
+        ({"kl": 0.05, "modes": 500}, None),
+        ({"kl": 3.4, "modes": 499}, "few of the 1,000 triples"),
+    ],
+)
+def test_a_collapse_is_named(quality, word):
+    found = collapse(quality, 250_000, 10)
+    assert (found is None) if word is None else (word in found)
+    assert collapse(quality, 249_999, 10) is None
+
+
+@pytest.mark.parametrize("classes", [2, 3, 10, 30, 62])
+def test_one_missing_class_of_any_number_is_a_collapse(classes):
+    draw = np.random.default_rng(0)
+    for count, collapsed in ((classes, False), (classes - 1, True)):
+        label = draw.integers(0, count, 5_000)
+        quality = {"recall": 0.7, "histogram_kl": histogram.kl(label, classes)}
+        assert bool(collapse(quality, 10**6, classes)) == collapsed, quality
+
+
+@pytest.mark.parametrize("classes", [100, 1000])
+def test_equal_frequencies_of_many_classes_are_no_collapse(classes):
+    label = np.random.default_rng(0).integers(0, classes, 5_000)
+    quality = {"recall": 0.7, "histogram_kl": histogram.kl(label, classes)}
+    assert collapse(quality, 10**6, classes) is None
+    quality["histogram_kl"] = histogram.kl(label // 2, classes)  # half of them are missing
+    assert collapse(quality, 10**6, classes)
+
+
+def test_modes_that_count_as_few_follow_from_the_number_of_classes():
+    assert collapse({"modes": 13}, 10**6, 3) == "few of the 27 triples are drawn"
+    assert collapse({"modes": 14}, 10**6, 3) is None
+    assert collapse({"histogram_kl": 0.0}, 10**6, 1) is None  # a single class is never missing

@@ -1,4 +1,4 @@
-"""Fréchet distance: how far apart are two sets of features, seen as Gaussians."""
+"""Fréchet distance of two sets of features, each fitted by a Gaussian."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Moments(NamedTuple):
 def fid(a: np.ndarray, b: np.ndarray) -> float:
     """Return the Fréchet distance of the Gaussians fitted to two sets of features.
 
-    0 or more, smaller is closer. It falls as the sets grow, so compare only sets of one size.
+    0 or more, lower is closer. It falls as the sets grow, so compare only sets of one size.
 
     Args:
         a: Features float32 [N, D], N at least 2.
@@ -52,8 +52,8 @@ def distance(a: Moments, b: Moments) -> float:
     """Return the Fréchet distance of two Gaussians.
 
     d² = |m_a - m_b|² + Tr(C_a + C_b - 2 (C_a C_b)^½), Heusel et al. 2017, eq. 6, in float64. The
-    last trace is that of (C_a^½ C_b C_a^½)^½, which is symmetric and has the same eigenvalues. What
-    is no number stays none.
+    last trace is that of (C_a^½ C_b C_a^½)^½, which is symmetric and has the same eigenvalues. NaN
+    stays NaN.
     """
     with jax.enable_x64(True):
         return max(float(_distance(a, b)), 0.0)  # rounding leaves equal ones at about -1e-9

@@ -1,4 +1,4 @@
-"""Kernel distance: the squared maximum mean discrepancy of two sets of features."""
+"""Kernel distance: squared maximum mean discrepancy of two sets of features."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def kid(a: np.ndarray, b: np.ndarray, within_b: float | None = None) -> float:
     Args:
         a: Features float32 [N, D], N at least 2.
         b: Features float32 [M, D], M at least 2.
-        within_b: ``within(b)``, where it is known already.
+        within_b: ``within(b)``, if it is known already.
     """
     within_b = within(b) if within_b is None else within_b
     return within(a) + within_b - 2 * _sum(a, b) / (len(a) * len(b))

@@ -1,4 +1,4 @@
-"""Memorisation: how far is each image from the nearest of the training images."""
+"""Memorisation: how far each image is from the nearest training image."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 
 _ROWS = 250  # images whose distances are in memory at a time
-# Pixels less 128 have products of at most 2**14, so that so many of them add up without rounding
-# in float32's 24 bits, in whatever order.
+# Pixels less 128 have products of at most 2**14: so many of them add up in float32's 24 bits
+# without rounding, in any order.
 _EXACT = 1024
 
 
 def nearest(image: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Return the Euclidean distance of each image to the nearest of others, float32 [N].
 
-    Pixels count from 0 to 1. Exactly 0 for an image that is among the others.
+    Pixels are scaled to 0 to 1. Exactly 0 for an image that is among the others.
 
     Args:
         image: uint8 [N, H, W, C].
@@ -40,7 +40,8 @@ def _nearest(image: jax.Array, other: jax.Array) -> jax.Array:
         )
         return _square(point) + jnp.min(square - 2 * product)
 
-    return jax.lax.map(one, image, batch_size=_ROWS)
+    rows: jax.Array = jax.lax.map(one, image, batch_size=_ROWS)
+    return rows
 
 
 def _square(pixel: jax.Array) -> jax.Array:

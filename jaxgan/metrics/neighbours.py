@@ -1,4 +1,4 @@
-"""Nearest neighbours among features, in blocks: what precision, recall and their kin count by."""
+"""Distances to nearest neighbours, computed in blocks, for precision, recall and their like."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 _ROWS = 500  # features whose distances are in memory at a time
-# Squared distances below so many |x|² + |y|² are rounding of float64, over up to 4,000 dimensions.
-_NOTHING = 1e-12
+# Squared distances below this times |x|² + |y|² are float64 rounding, for up to 4,000 dimensions.
+_ROUNDING = 1e-12
 
 
 def radii(feature: np.ndarray, k: int) -> np.ndarray:
@@ -23,7 +23,7 @@ def radii(feature: np.ndarray, k: int) -> np.ndarray:
         k: 1 to N - 1.
 
     Raises:
-        ValueError: There are not k others.
+        ValueError: There are fewer than k others.
     """
     if not 1 <= k < len(feature):
         raise ValueError(f"expected more than {k} features and k of 1 or more, got {len(feature)}")
@@ -36,16 +36,14 @@ def reach(feature: np.ndarray, other: np.ndarray, skip: int = 0) -> np.ndarray:
     Args:
         feature: float32 [N, D].
         other: float32 [M, D].
-        skip: Leave out so many nearest, fewer than M.
+        skip: Number of nearest ones to leave out, fewer than M.
     """
     with jax.enable_x64(True):
         return np.asarray(_reach(feature, other, skip))
 
 
 def balls_over(feature: np.ndarray, centre: np.ndarray, radius: np.ndarray) -> np.ndarray:
-    """Return how many balls hold each feature, int32 [N].
-
-    A ball holds what is nearer to its centre than its radius; its surface is outside.
+    """Return how many balls contain each feature, int32 [N]. The balls are open.
 
     Args:
         feature: float32 [N, D].
@@ -58,31 +56,35 @@ def balls_over(feature: np.ndarray, centre: np.ndarray, radius: np.ndarray) -> n
 
 @jax.jit
 def _reach(feature: jax.Array, other: jax.Array, skip: jax.Array) -> jax.Array:
-    away = _measure(other)
+    away = _distances_to(other)
 
     def one(point: jax.Array) -> jax.Array:
         distance = away(point)
 
         # Round by round the next larger distance, until enough are within: equal ones count each.
         # XLA's top_k takes ten times as long on a CPU.
-        def further(_, found: jax.Array) -> jax.Array:
+        def further(_: int, found: jax.Array) -> jax.Array:
             next_one = jnp.min(distance, where=distance > found, initial=jnp.inf)
             return jnp.where(jnp.sum(distance <= found) <= skip, next_one, found)
 
-        return jax.lax.fori_loop(0, skip + 1, further, jnp.float32(-1))
+        found: jax.Array = jax.lax.fori_loop(0, skip + 1, further, jnp.float32(-1))
+        return found
 
-    return jax.lax.map(one, feature, batch_size=_ROWS)
+    return _by_row(one, feature)
 
 
 @jax.jit
 def _balls_over(feature: jax.Array, centre: jax.Array, radius: jax.Array) -> jax.Array:
-    away = _measure(centre)
-    return jax.lax.map(
-        lambda point: jnp.sum(away(point) < radius, dtype=jnp.int32), feature, batch_size=_ROWS
-    )
+    away = _distances_to(centre)
+    return _by_row(lambda point: jnp.sum(away(point) < radius, dtype=jnp.int32), feature)
 
 
-def _measure(other: jax.Array) -> Callable[[jax.Array], jax.Array]:
+def _by_row(function: Callable[[jax.Array], jax.Array], feature: jax.Array) -> jax.Array:
+    rows: jax.Array = jax.lax.map(function, feature, batch_size=_ROWS)
+    return rows
+
+
+def _distances_to(other: jax.Array) -> Callable[[jax.Array], jax.Array]:
     """Return a function from a point [D] to its distances to others [M, D], float32 [M].
 
     |x|² + |y|² - 2 x·y, in float64 since it cancels where points are near; equal points are at
@@ -95,6 +97,6 @@ def _measure(other: jax.Array) -> Callable[[jax.Array], jax.Array]:
         point = point.astype(jnp.float64)
         both = jnp.sum(point**2) + square
         squared = both - 2 * (other @ point)
-        return jnp.sqrt(jnp.where(squared <= _NOTHING * both, 0, squared).astype(jnp.float32))
+        return jnp.sqrt(jnp.where(squared <= _ROUNDING * both, 0, squared).astype(jnp.float32))
 
     return away
