@@ -1,12 +1,14 @@
 # make demo   set up everything, train five epochs, draw digits.png with C++ (EPOCHS=30: longer)
 # make test   set up everything, run every test, Python and C++
+# make test-fast  only tests that start no program, load no TensorFlow and build nothing: a minute
 # make test-tflite  test the C++ program with classic TensorFlow Lite, in a Debian of its own (root)
 # make soak   kill, damage and starve real training at length: half an hour, docs/reliability.md
 # make fuzz   try 35,000 damaged files, then let libFuzzer make more (FUZZ_SECONDS=60 a kind; clang)
-# make setup  only the set-up: .venv, C++ prerequisites, oneDNN for training on a CPU
+# make setup  only the set-up: .venv with the command jaxgan, the C++ library, oneDNN for a CPU
 # make native only oneDNN for training, tried again
+# make library only the C++ library that Python draws with: tflite_cpp/build/release/libjaxgan.so
 # make cpp    only the C++ program: tflite_cpp/build/release/jaxgan-generate
-# make dist   folders for Linux (x86-64, ARM), macOS and Windows: dist/ (MODEL=generator.tflite)
+# make dist   folders and wheels for Linux (x86-64, ARM), macOS, Windows: dist/ (MODEL=generator.tflite)
 # make clean  remove what demo and test made; .venv and data/ stay
 
 PYTHON ?= python3
@@ -14,12 +16,17 @@ EPOCHS ?= 5
 MODEL ?= generator.tflite
 FUZZ_SECONDS ?= 60
 RUN := checkpoints/demo
-PROGRAM := tflite_cpp/build/release/jaxgan-generate
+RELEASE := tflite_cpp/build/release
+PROGRAM := $(RELEASE)/jaxgan-generate
+LIBRARY := $(RELEASE)/libjaxgan.$(if $(filter Darwin,$(shell uname -s)),dylib,so)
+NATIVE := jaxgan/gan/native
+CPP_SOURCES := tflite_cpp/CMakeLists.txt tflite_cpp/CMakePresets.json \
+  $(wildcard tflite_cpp/src/* tflite_cpp/include/jaxgan/* tflite_cpp/cmake/*)
 TIMES := .demo-times
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-tflite fuzz soak setup native cpp dist clean
+.PHONY: help demo test test-fast test-tflite fuzz soak setup native library cpp dist clean
 
 help:
 	@sed -n 's/^# make /make /p' Makefile
@@ -43,56 +50,65 @@ demo:
 	@echo "next:"
 	@echo "  $(PROGRAM) --seed 8 --label 3,1,4 --count 30 --out pi.png"
 	@echo "  make demo EPOCHS=30                                      # train on, draw again"
-	@echo "  .venv/bin/python -m jaxgan.inspect $(RUN)"
+	@echo "  .venv/bin/jaxgan inspect $(RUN)"
 
-test: .venv/.installed jaxgan/native/build/.tried tflite_cpp/build/.test-prerequisites
-	jaxgan/native/build.sh required
+test: .venv/bin/jaxgan $(NATIVE)/build/.tried tflite_cpp/build/.test-prerequisites
+	$(NATIVE)/build.sh required
 	ruff check .
 	ruff format --check .
+	mypy
 	cd tflite_cpp && cmake --preset release -DJAXGAN_TESTS=ON && cmake --build --preset release
 	cd tflite_cpp && cmake --preset sanitize && cmake --build --preset sanitize
 	cd tflite_cpp && ctest --preset release && ctest --preset sanitize
 	python -m pytest --numprocesses 2 --dist worksteal
 
-test-tflite: .venv/.installed tflite_cpp/build/.test-prerequisites
+test-fast: .venv/bin/jaxgan $(LIBRARY)
+	python -m pytest -m "not slow" -q --numprocesses 2
+
+test-tflite: .venv/bin/jaxgan tflite_cpp/build/.test-prerequisites
 	cd tflite_cpp && cmake --preset release -DJAXGAN_TESTS=ON && cmake --build --preset release
 	scripts/test_tflite.sh
 
-soak: .venv/.installed jaxgan/native/build/.tried
+soak: .venv/bin/jaxgan $(NATIVE)/build/.tried $(LIBRARY)
 	PYTHONPATH=. python tests/soak.py
 
 # 25,000 of models, 5,000 of arrays, 5,000 of pictures: the same each time. A generator.tflite that
 # lies here is damaged, too.
-fuzz: .venv/.installed tflite_cpp/build/.test-prerequisites
+fuzz: .venv/bin/jaxgan tflite_cpp/build/.test-prerequisites
 	scripts/prerequisites.sh fuzz
 	cd tflite_cpp && cmake --preset sanitize && cmake --build --preset sanitize --target mutants
 	cd tflite_cpp && cmake --preset fuzz && cmake --build --preset fuzz
 	scripts/fuzz.sh $(FUZZ_SECONDS) $(wildcard generator.tflite)
 
-setup: .venv/.installed jaxgan/native/build/.tried tflite_cpp/build/.prerequisites
+setup: .venv/bin/jaxgan $(NATIVE)/build/.tried $(LIBRARY)
 
-native:
-	@rm -f jaxgan/native/build/.tried
-	@$(MAKE) --no-print-directory jaxgan/native/build/.tried
+native: .venv/bin/jaxgan
+	@rm -f $(NATIVE)/build/.tried
+	@$(MAKE) --no-print-directory $(NATIVE)/build/.tried
+
+library: $(LIBRARY)
 
 cpp: $(PROGRAM)
 
 # An emulator that cannot be had is no fault: what was only linked is marked so.
 # A model that is there is taken as it is, though it be older than the demo's.
-dist: .venv/.installed $(if $(wildcard $(MODEL)),,$(MODEL))
+dist: .venv/bin/jaxgan $(LIBRARY) $(if $(wildcard $(MODEL)),,$(MODEL))
 	@scripts/prerequisites.sh dist || true
 	python -m scripts.dist --model $(MODEL)
 
 .venv/.installed: requirements.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "Python 3.11 or newer is needed, $$($(PYTHON) --version) is here;" \
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
+	  echo "Python 3.11, 3.12 or 3.13 is needed, $$($(PYTHON) --version) is here;" \
 	    "name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
 	$(call stage,Python packages,$(PYTHON) -m venv .venv && \
 	  python -m pip install --quiet --disable-pip-version-check -r requirements.txt)
 	@touch $@
 
-jaxgan/native/build/.tried: .venv/.installed scripts/prerequisites.sh $(wildcard jaxgan/native/*.*)
-	$(call stage,oneDNN,jaxgan/native/build.sh)
+.venv/bin/jaxgan: .venv/.installed scripts/link.py
+	@python scripts/link.py
+
+$(NATIVE)/build/.tried: .venv/.installed scripts/prerequisites.sh $(wildcard $(NATIVE)/*.*)
+	$(call stage,oneDNN,$(NATIVE)/build.sh)
 	@mkdir -p $(@D)
 	@touch $@
 
@@ -106,26 +122,34 @@ tflite_cpp/build/.test-prerequisites: scripts/prerequisites.sh
 	@mkdir -p $(@D)
 	@touch $@
 
-data/.prepared-mnist: .venv/.installed
-	$(call stage,data,python -m jaxgan.data prepare mnist --data-dir data)
+# What is trained and converted depends on the data and on the run, not on this package's files: a
+# finished run is not trained again, nor a model converted again, because a file was edited here.
+# What they need besides stands behind the |: it must be there, whatever its age.
+data/.prepared-mnist: | .venv/bin/jaxgan
+	$(call stage,data,jaxgan data prepare mnist --data-dir data)
 	@touch $@
 
-$(RUN)/.trained-$(EPOCHS): data/.prepared-mnist jaxgan/native/build/.tried
+$(RUN)/.trained-$(EPOCHS): data/.prepared-mnist | $(NATIVE)/build/.tried
 	$(call stage,training,python train.py --run-dir $(RUN) --epochs $(EPOCHS) \
-	  --checkpoint-every 1)
+	  --checkpoint-every 1 --no-convert)
 	@touch $@
 
-generator.tflite: $(RUN)/.trained-$(EPOCHS) convert_tflite.py $(wildcard jaxgan/*.py)
+# metrics.jsonl changes whenever the run is trained on, be it by hand.
+generator.tflite: $(RUN)/.trained-$(EPOCHS) $(wildcard $(RUN)/metrics.jsonl) | $(LIBRARY)
 	$(call stage,conversion,python convert_tflite.py --checkpoint $(RUN) --out $@)
 
-$(PROGRAM): .venv/.installed tflite_cpp/build/.prerequisites tflite_cpp/CMakeLists.txt \
-  tflite_cpp/CMakePresets.json \
-  $(wildcard tflite_cpp/src/* tflite_cpp/include/jaxgan/* tflite_cpp/cmake/*)
-	$(call stage,C++ build,cd tflite_cpp && cmake --preset release && cmake --build --preset release)
+# One build folder holds both; the program is built after the library and reuses what that compiled.
+$(LIBRARY): .venv/.installed tflite_cpp/build/.prerequisites $(CPP_SOURCES)
+	$(call stage,C++ library,cd tflite_cpp && cmake --preset release && \
+	  cmake --build --preset release --target jaxgan)
+	@touch $@
+
+$(PROGRAM): $(LIBRARY)
+	$(call stage,C++ program,cd tflite_cpp && cmake --build --preset release)
 	@touch $@
 
 digits.png: generator.tflite $(PROGRAM)
 	$(call stage,drawing,$(PROGRAM) --model generator.tflite --seed 7 --count 80 --out $@)
 
 clean:
-	rm -rf tflite_cpp/build jaxgan/native/build $(RUN) generator.tflite generator.json digits.png $(TIMES)
+	rm -rf tflite_cpp/build $(NATIVE)/build $(RUN) generator.tflite generator.json digits.png $(TIMES)
