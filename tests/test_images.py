@@ -1,14 +1,17 @@
 """Levels, grids, PNG files with text, animations."""
 
 import io
+import zlib
 
 import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from jaxgan import images
+from jaxgan.commands import generate
+from jaxgan.drawing.generator import to_levels
 from jaxgan.errors import OutputError, UserError
-from jaxgan.files import write_whole
+from jaxgan.io import images, png
+from jaxgan.io.files import write_whole
 
 
 def test_levels():
@@ -16,10 +19,25 @@ def test_levels():
     np.testing.assert_array_equal(images.to_uint8(values), [0, 255, 128, 64, 0, 255])
 
 
+def test_the_library_has_the_same_levels():
+    steps = np.arange(-1100, 1101, dtype=np.float32) / 1000
+    ties = (np.arange(256, dtype=np.float32) + np.float32(0.5)) / np.float32(127.5) - 1
+    values = np.concatenate([steps, ties, np.float32([np.nan, np.inf, -np.inf])])
+    np.testing.assert_array_equal(to_levels(values), images.to_uint8(values))
+
+
 def test_a_grid_row_by_row():
     pictures = np.arange(1, 7, dtype=np.uint8).reshape(3, 1, 2, 1)
     sheet = images.grid(pictures, 2)
     np.testing.assert_array_equal(sheet[..., 0], [[1, 2, 3, 4], [5, 6, 0, 0]])
+
+
+@pytest.mark.parametrize("columns", [1, 35_715])
+def test_a_grid_larger_than_a_png_can_be(columns):
+    count = 35_715  # of 28 pixels: 1,000,020
+    with pytest.raises(UserError, match=r"--columns: 35715 images .*1000020.* at most 1000000"):
+        png.check_grid((28, 28, 1), count, columns)
+    png.check_grid((28, 28, 1), count - 1, min(columns, count - 1))
 
 
 @pytest.mark.parametrize("channels", (1, 3))
@@ -72,19 +90,27 @@ def test_text_is_read_back_a_line_each(tmp_path):
     images.write_png(path, PICTURE, {**TEXT, "evil": "a\nb\x1b[31m"})
     shown = [*TEXT.items(), ("evil", r"a\x0ab\x1b[31m")]
     shown[1] = ("jaxgan.model", r"\xe9")
-    assert images.read_text(path) == shown
+    assert png.read_texts(path.read_bytes()) == shown
 
 
-def test_any_damage_is_seen(tmp_path):
+def test_any_damage_is_seen():
     content = images.encode_png(PICTURE, TEXT)
-    path = tmp_path / "x.png"
     for at in range(len(content)):
-        path.write_bytes(content[:at] + bytes([content[at] ^ 0x10]) + content[at + 1 :])
-        with pytest.raises(UserError, match="no PNG" if at < 8 else "damaged"):
-            images.read_text(path)
-        path.write_bytes(content[:at])
-        with pytest.raises(UserError, match="no PNG" if at < 8 else "damaged"):
-            images.read_text(path)
+        expected = "no PNG" if at < 8 else "damaged"
+        flipped = content[:at] + bytes([content[at] ^ 0x10]) + content[at + 1 :]
+        for wrong in (flipped, content[:at]):
+            with pytest.raises(ValueError, match=expected):
+                png.read_texts(wrong)
+
+
+def test_compressed_text_is_left_alone():
+    content = images.encode_png(PICTURE, TEXT)
+    bomb = png._chunk(b"zTXt", b"jaxgan.model\0\0" + zlib.compress(bytes(1 << 20)))
+    assert png.read_texts(content[:33] + bomb + content[33:]) == png.read_texts(content)
+
+
+def describe(path):
+    generate.main(generate.GenerateConfig(describe=path))
 
 
 def test_files_that_describe_nothing(tmp_path):
@@ -92,11 +118,11 @@ def test_files_that_describe_nothing(tmp_path):
     images.write_png(tmp_path / "other.png", PICTURE, {"Software": "another"})
     for name in ("bare.png", "other.png"):
         with pytest.raises(UserError, match=f"{name} names no jaxgan model"):
-            images.read_text(tmp_path / name)
+            describe(tmp_path / name)
     with pytest.raises(UserError, match=r"cannot read .*missing\.png: No such file"):
-        images.read_text(tmp_path / "missing.png")
+        describe(tmp_path / "missing.png")
     with pytest.raises(UserError, match=r"cannot read .*: Is a directory"):
-        images.read_text(tmp_path)
+        describe(tmp_path)
 
 
 @pytest.mark.parametrize("kind, channels", [("GIF", 1), ("PNG", 1), ("PNG", 3)])

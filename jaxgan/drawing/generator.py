@@ -167,7 +167,7 @@ class Generator:
         for start in range(0, len(given), _AT_A_TIME):
             part = slice(start, start + _AT_A_TIME)
             values = self.draw_values(given[part], None if classes is None else classes[part])
-            drawn[part] = _levels(values)
+            drawn[part] = to_levels(values)
         return drawn
 
     def draw_between(
@@ -263,7 +263,7 @@ class Generator:
 
     def images(self, seed: int, indices: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
         """Return a seed's images of some indices, uint8 [N, H, W, C] (see ``Drawable``)."""
-        return _levels(self.draw_values(draw_latents(seed, indices, self.latent_size), labels))
+        return to_levels(self.draw_values(draw_latents(seed, indices, self.latent_size), labels))
 
     def draw_sample(self, sample: Sample) -> np.ndarray:
         """Draw what options chose, uint8 [N, H, W, C] (see ``sampling``)."""
@@ -286,7 +286,8 @@ def draw_latents(
     return drawn
 
 
-def _levels(values: np.ndarray) -> np.ndarray:
+def to_levels(values: np.ndarray) -> np.ndarray:
+    """Return what ``io.images.to_uint8`` does, by the C++ library."""
     levels = np.empty(values.shape, np.uint8)
     library.load().jaxgan_to_levels(values.ctypes.data, values.size, levels.ctypes.data)
     return levels
