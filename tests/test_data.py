@@ -10,6 +10,7 @@ import struct
 import sys
 import threading
 import time
+import types
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from jaxgan.data import dataset, packages, tfds
 from jaxgan.data.idx import read_idx
 from jaxgan.data.order import batch_indices
 from jaxgan.errors import OutputError, UserError
+from jaxgan.io.tensorflow import load_tensorflow
 
 IMAGES, LABELS = "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"
 
@@ -172,7 +174,8 @@ def test_kept_arrays_of_objects_are_not_unpickled(kept):
     "change",
     [
         {"format": 0}, {"tensorflow_datasets": "0.0.1"}, {"version": "0.0.1"}, {"files": {}},
-        {"shape": [28, 28]}, {"shape": [28, 28, 3]}, {"shape": None}, {"classes": 3},
+        {"shape": [28, 28]}, {"shape": [1000, 28, 28, 3]}, {"shape": [10**15, 28, 28, 1]},
+        {"shape": [-1000, 28, -28, 1]}, {"shape": None}, {"classes": 3},
         {"classes": 10**9}, {"classes": "ten"}, {"fingerprint": "0" * 64},
     ],
     ids=str,
@@ -402,6 +405,39 @@ def start(monkeypatch, capfd, *arguments) -> tuple[int, str, str]:
     with pytest.raises(SystemExit) as left:
         command.command("jaxgan data")
     return left.value.code, *capfd.readouterr()
+
+
+def test_a_missing_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(tfds.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"pip install 'jaxgan\[data\]'"):
+        dataset.load("mnist", str(tmp_path))
+
+
+def test_tensorflow_that_runs_already_is_taken_as_it_is(monkeypatch):
+    def refuse(*_):
+        raise RuntimeError("Visible devices cannot be modified after being initialized")
+
+    started = types.SimpleNamespace(config=types.SimpleNamespace(set_visible_devices=refuse))
+    monkeypatch.setitem(sys.modules, "tensorflow", started)
+    assert load_tensorflow() is started
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(UserError, match="tensorflow is not installed; run: pip install"):
+        load_tensorflow()
+
+
+def test_too_little_memory_is_not_taken_for_damage(data_dir, monkeypatch):
+    def fail(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(
+        tfds,
+        "_builder",
+        lambda *_: types.SimpleNamespace(
+            is_prepared=lambda: True, as_dataset=fail, data_dir="data"
+        ),
+    )
+    with pytest.raises(MemoryError):
+        tfds.read("mnist", str(data_dir), "train")
 
 
 def test_the_command_is_silent_on_stderr(folder, tmp_path):

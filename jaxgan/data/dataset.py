@@ -145,10 +145,10 @@ def _read_kept(folder: Path, split: str, version: str | None) -> Dataset:
     expected = _provenance(folder, version or record["tensorflow_datasets"])
     if {key: record[key] for key in expected} != expected:
         raise ValueError("they were made from other files")
-    height, width, channels = map(int, record["shape"])
+    count, height, width, channels = map(int, record["shape"])
     spec = ImageSpec((height, width, channels), int(record["classes"]))
-    image = _read_array(paths["image"], np.dtype(np.uint8))
-    label = _read_array(paths["label"], np.dtype(np.int32))
+    image = _read_array(paths["image"], np.uint8, (count, *spec.shape))
+    label = _read_array(paths["label"], np.int32, (count,))
     dataset = _checked(Dataset(spec, image, label))
     if dataset.fingerprint() != record["fingerprint"]:
         raise ValueError("they are damaged")
@@ -168,7 +168,7 @@ def _keep(dataset: Dataset, folder: Path, split: str) -> None:
         write_whole(paths[name], content.getvalue())
     record = {
         **_provenance(folder, tfds.installed_version()),
-        "shape": dataset.spec.shape,
+        "shape": dataset.image.shape,
         "classes": dataset.spec.classes,
         "fingerprint": dataset.fingerprint(),
     }
@@ -195,16 +195,19 @@ def _provenance(folder: Path, version: str | None) -> dict[str, Any]:
     }
 
 
-def _read_array(path: Path, dtype: np.dtype[Any]) -> np.ndarray:
-    """Return the array of a .npy file, which is as long as its header says; else ``ValueError``.
+def _read_array(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> np.ndarray:
+    """Return the array in a .npy file; ``ValueError`` where it is not all that ``np.save`` writes.
 
-    Not by ``np.load``, which allocates what the header asks for before it reads.
+    Not by ``np.load``, which evaluates the header and allocates what that asks for: the header of
+    such an array is known, so it is compared, as is the size.
     """
+    header, kind = io.BytesIO(), np.dtype(dtype)
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": kind.str, "fortran_order": False, "shape": shape}
+    )
+    known, count = header.getvalue(), math.prod(shape)
     with open_regular(path) as file:
-        if np.lib.format.read_magic(file) != (1, 0):
-            raise ValueError(f"{path} is no .npy file of version 1.0")
-        shape, fortran, found = np.lib.format.read_array_header_1_0(file)
-        count, left = math.prod(shape), os.fstat(file.fileno()).st_size - file.tell()
-        if fortran or found != dtype or count * dtype.itemsize != left:
-            raise ValueError(f"{path} is no array of {dtype} in C order, or of another length")
-        return np.fromfile(file, dtype, count).reshape(shape)
+        size = os.fstat(file.fileno()).st_size
+        if file.read(len(known)) != known or size != len(known) + count * kind.itemsize:
+            raise ValueError(f"{path} is no array of {kind} {shape}")
+        return np.fromfile(file, kind, count).reshape(shape)
