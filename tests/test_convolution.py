@@ -1,4 +1,4 @@
-"""The three maps: equal in every form, adjoint, and closed under differentiation."""
+"""The three maps: equal in every backend, adjoint, and closed under differentiation."""
 
 import jax
 import jax.numpy as jnp
@@ -7,10 +7,10 @@ import pytest
 from conftest import python
 from jax import lax
 
-from jaxgan import convolution, native
-from jaxgan.convolution import (
+from jaxgan.gan import convolution, native
+from jaxgan.gan.convolution import (
     affine,
-    choose_form,
+    choose_backend,
     convolve,
     input_gradient,
     kernel_gradient,
@@ -21,7 +21,7 @@ from jaxgan.errors import UserError
 ONEDNN = pytest.param(
     "onednn", marks=pytest.mark.skipif(native.missing() is not None, reason=str(native.missing()))
 )
-FORMS = ("xla", "gemm", ONEDNN)
+BACKENDS = ("xla", "gemm", ONEDNN)
 # (batch, small height, small width, large channels, small channels, kernel, stride)
 SHAPES = [
     (3, 7, 7, 8, 16, 4, 2),
@@ -31,7 +31,7 @@ SHAPES = [
     (2, 4, 4, 3, 5, 1, 1),
     (2, 3, 5, 2, 3, 6, 2),
     (2, 3, 3, 2, 3, 5, 3),
-    # Layers of the default models, at batches that forms cut into parts with a rest.
+    # Layers of the default models, at batches that backends cut into parts with a rest.
     (67, 7, 7, 32, 64, 4, 2),
     (33, 14, 14, 1, 32, 4, 2),
 ]
@@ -68,32 +68,35 @@ def test_a_value_by_hand():
     np.testing.assert_array_equal(painted[0, :, :, 0], [[5.0, 6.0], [9.0, 10.0]])
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_the_maps_are_those_that_xla_derives(form, shape):
+def test_the_maps_are_those_that_xla_derives(backend, shape):
     x, y, kernel, size, stride = operands(shape)
     pull_back = jax.vjp(lambda x, kernel: plain(x, kernel, stride), x, kernel)[1]
-    close(convolve(x, kernel, stride, form), plain(x, kernel, stride))
-    close(input_gradient(y, kernel, stride, form), pull_back(y)[0])
-    close(kernel_gradient(x, y, size, stride, form), pull_back(y)[1])
+    close(convolve(x, kernel, stride, backend), plain(x, kernel, stride))
+    close(input_gradient(y, kernel, stride, backend), pull_back(y)[0])
+    close(kernel_gradient(x, y, size, stride, backend), pull_back(y)[1])
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_the_maps_are_adjoint(form, shape):
+def test_the_maps_are_adjoint(backend, shape):
     x, y, kernel, size, stride = operands(shape)
-    forward = jnp.vdot(y, convolve(x, kernel, stride, form))
+    forward = jnp.vdot(y, convolve(x, kernel, stride, backend))
     np.testing.assert_allclose(
-        jnp.vdot(x, input_gradient(y, kernel, stride, form)), forward, rtol=1e-4, atol=1e-3
+        jnp.vdot(x, input_gradient(y, kernel, stride, backend)), forward, rtol=1e-4, atol=1e-3
     )
     np.testing.assert_allclose(
-        jnp.vdot(kernel, kernel_gradient(x, y, size, stride, form)), forward, rtol=1e-4, atol=1e-3
+        jnp.vdot(kernel, kernel_gradient(x, y, size, stride, backend)),
+        forward,
+        rtol=1e-4,
+        atol=1e-3,
     )
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_first_derivatives_of_each_map(form, shape):
+def test_first_derivatives_of_each_map(backend, shape):
     x, y, kernel, size, stride = operands(shape)
 
     def by_xla(y, kernel):
@@ -103,9 +106,13 @@ def test_first_derivatives_of_each_map(form, shape):
         return jax.vjp(lambda kernel: plain(x, kernel, stride), kernel)[1](y)[0]
 
     for ours, theirs, arguments in (
-        (lambda a, b: convolve(a, b, stride, form), lambda a, b: plain(a, b, stride), (x, kernel)),
-        (lambda a, b: input_gradient(a, b, stride, form), by_xla, (y, kernel)),
-        (lambda a, b: kernel_gradient(a, b, size, stride, form), kernel_by_xla, (x, y)),
+        (
+            lambda a, b: convolve(a, b, stride, backend),
+            lambda a, b: plain(a, b, stride),
+            (x, kernel),
+        ),
+        (lambda a, b: input_gradient(a, b, stride, backend), by_xla, (y, kernel)),
+        (lambda a, b: kernel_gradient(a, b, size, stride, backend), kernel_by_xla, (x, y)),
     ):
         result, pull_back = jax.vjp(ours, *arguments)
         expected = jax.vjp(theirs, *arguments)[1](result)
@@ -113,11 +120,11 @@ def test_first_derivatives_of_each_map(form, shape):
             close(got, want)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_second_derivatives_of_a_gradient_penalty(form, shape):
+def test_second_derivatives_of_a_gradient_penalty(backend, shape):
     x, _, kernel, size, stride = operands(shape)
-    # Results of about 1, as in a network: where tanh is flat, float32 loses digits in any form.
+    # Results of about 1, as in a network: where tanh is flat, float32 loses digits in any backend.
     kernel *= (size**2 * x.shape[-1]) ** -0.5
 
     def penalty(apply):
@@ -128,18 +135,18 @@ def test_second_derivatives_of_a_gradient_penalty(form, shape):
         return jax.grad(norm, argnums=(0, 1))(kernel, x)
 
     for got, want in zip(
-        penalty(lambda x, k: convolve(x, k, stride, form)),
+        penalty(lambda x, k: convolve(x, k, stride, backend)),
         penalty(lambda x, k: plain(x, k, stride)),
         strict=True,
     ):
         close(got, want)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("doubles", [False, True])
 @pytest.mark.parametrize("batch", [1, 8, 41])
 class TestLayer:
-    """leaky_relu(map + bias), in one piece where the form has one."""
+    """leaky_relu(map + bias), in one piece where the backend has one."""
 
     def operands(self, batch, doubles):
         x, y, kernel, _, stride = operands((batch, 5, 7, 3, 6, 4, 2))
@@ -150,9 +157,11 @@ class TestLayer:
         apply = input_gradient if doubles else convolve
         return jax.nn.leaky_relu(apply(x, kernel, stride, "xla") + bias, 0.2)
 
-    def test_value_and_first_derivatives(self, form, doubles, batch):
+    def test_value_and_first_derivatives(self, backend, doubles, batch):
         x, kernel, bias, stride = self.operands(batch, doubles)
-        got, pull_back = jax.vjp(lambda *a: layer(*a, doubles, stride, 0.2, form), x, kernel, bias)
+        got, pull_back = jax.vjp(
+            lambda *a: layer(*a, doubles, stride, 0.2, backend), x, kernel, bias
+        )
         expected, expected_pull_back = jax.vjp(
             lambda *a: self.plainly(*a, doubles, stride), x, kernel, bias
         )
@@ -162,18 +171,18 @@ class TestLayer:
             close(mine, theirs)
 
     @pytest.mark.parametrize("wanted", [(0,), (1,), (2,), (0, 2), (1, 2)])
-    def test_some_derivatives_alone(self, form, doubles, batch, wanted):
+    def test_some_derivatives_alone(self, backend, doubles, batch, wanted):
         x, kernel, bias, stride = self.operands(batch, doubles)
 
         def loss(apply):
             return lambda *a: jnp.sum(jnp.tanh(apply(*a, doubles, stride)))
 
-        got = jax.grad(loss(lambda *a: layer(*a, 0.2, form)), wanted)(x, kernel, bias)
+        got = jax.grad(loss(lambda *a: layer(*a, 0.2, backend)), wanted)(x, kernel, bias)
         expected = jax.grad(loss(self.plainly), wanted)(x, kernel, bias)
         for mine, theirs in zip(got, expected, strict=True):
             close(mine, theirs)
 
-    def test_second_derivatives(self, form, doubles, batch):
+    def test_second_derivatives(self, backend, doubles, batch):
         x, kernel, bias, stride = self.operands(batch, doubles)
 
         def penalty(apply):
@@ -183,13 +192,13 @@ class TestLayer:
 
             return jax.grad(norm, (0, 1, 2))(x, kernel, bias)
 
-        got = penalty(lambda *a: layer(*a, 0.2, form))
+        got = penalty(lambda *a: layer(*a, 0.2, backend))
         for mine, theirs in zip(got, penalty(self.plainly), strict=True):
             close(mine, theirs)
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_a_gradient_penalty_against_finite_differences_in_float64(form):
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_gradient_penalty_against_finite_differences_in_float64(backend):
     """R1 of a small critic with two layers: d penalty / d kernel, along a random direction."""
     keys = jax.random.split(jax.random.key(3), 5)
     image = jax.random.normal(keys[0], (9, 12, 12, 1))
@@ -200,15 +209,15 @@ def test_a_gradient_penalty_against_finite_differences_in_float64(form):
     bias = jnp.zeros(6), jnp.zeros(5)
     way = jax.random.normal(keys[3], first.shape), jax.random.normal(keys[4], second.shape)
 
-    def penalty(kernels, image, form):
+    def penalty(kernels, image, backend):
         def critic(image):
-            x = layer(image, kernels[0], bias[0].astype(image.dtype), False, 2, 0.2, form)
-            x = layer(x, kernels[1], bias[1].astype(image.dtype), False, 2, 0.2, form)
+            x = layer(image, kernels[0], bias[0].astype(image.dtype), False, 2, 0.2, backend)
+            x = layer(x, kernels[1], bias[1].astype(image.dtype), False, 2, 0.2, backend)
             return jnp.sum(jnp.tanh(x))
 
         return jnp.sum(jax.grad(critic)(image) ** 2)
 
-    got = jax.grad(penalty)((first, second), image, form)
+    got = jax.grad(penalty)((first, second), image, backend)
     got = sum(float(jnp.vdot(part, step)) for part, step in zip(got, way, strict=True))
     with jax.enable_x64(True):
         wide = [np.asarray(array, np.float64) for array in (first, second, image, *way)]
@@ -227,8 +236,8 @@ def test_onednn_takes_sums_in_the_same_order_on_any_number_of_cores():
         "import os, sys\n"
         "os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(sys.argv[1])])\n"
         "import jax, numpy, hashlib\n"
-        "from jaxgan import native\n"
-        "from jaxgan.convolution import kernel_gradient\n"
+        "from jaxgan.gan import native\n"
+        "from jaxgan.gan.convolution import kernel_gradient\n"
         "assert native.missing() is None\n"
         "x, y = (numpy.random.default_rng(0).standard_normal(shape, numpy.float32)\n"
         "        for shape in ((200, 14, 14, 8), (200, 7, 7, 16)))\n"
@@ -268,16 +277,18 @@ def test_a_slope_that_hides_the_sign_is_refused():
 
 def test_the_form_is_chosen_in_one_place(monkeypatch):
     monkeypatch.setattr(native, "missing", lambda: None)
-    assert choose_form() == "onednn"
-    assert choose_form("xla") == "xla"
-    monkeypatch.setattr(native, "missing", lambda: "it is not built; run: make native")
-    assert choose_form() == "gemm"
-    with pytest.raises(UserError, match=r"--convolution onednn: it is not built; run: make native"):
-        choose_form("onednn")
+    assert choose_backend() == "onednn"
+    assert choose_backend("xla") == "xla"
+    monkeypatch.setattr(native, "missing", lambda: "it is not built; run: jaxgan native")
+    assert choose_backend() == "gemm"
+    with pytest.raises(
+        UserError, match=r"--convolution onednn: it is not built; run: jaxgan native"
+    ):
+        choose_backend("onednn")
     monkeypatch.setattr(convolution.jax, "default_backend", lambda: "gpu")
-    assert choose_form() == "xla"
+    assert choose_backend() == "xla"
     with pytest.raises(UserError, match="it runs on a CPU, not on gpu"):
-        choose_form("onednn")
+        choose_backend("onednn")
 
 
 def test_the_fast_form_keeps_derivatives_from_the_slow_convolution():
@@ -301,5 +312,5 @@ def test_whole_blocks_are_a_transposed_convolution(shape):
     y = jax.random.normal(jax.random.key(0), (batch, height, width, depth))
     kernel = jax.random.normal(jax.random.key(1), (4, 4, channels, depth))
     bias = jnp.arange(1.0, 1 + channels)
-    found, expected = (affine(y, kernel, bias, True, 2, form) for form in ("litert", "xla"))
+    found, expected = (affine(y, kernel, bias, True, 2, backend) for backend in ("litert", "xla"))
     np.testing.assert_allclose(found, expected, atol=1e-5)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from benchmarks.step import ours, plain_flax
-from jaxgan import losses
 from jaxgan.config import ImageSpec, TrainConfig
-from jaxgan.gan import Batch, make_gan, normalize
-from jaxgan.latents import latents
+from jaxgan.gan import losses
+from jaxgan.gan.latents import latents
+from jaxgan.gan.step import Batch, make_gan, normalize
 
 CONFIG = TrainConfig(width=4, latent_size=8, learning_rate=1e-3)
 PLAIN = dataclasses.replace(CONFIG, r1=0.0, r2=0.0)
@@ -34,7 +34,7 @@ def copy(tree):
 
 
 @pytest.mark.parametrize("spec", [SPEC, ImageSpec((32, 32, 3), 10), ImageSpec((28, 28, 1), 0)])
-def test_a_step_trains_both_players_and_counts(spec):
+def test_a_step_trains_both_networks_and_counts(spec):
     # Not relativistic: there a bias that all logits share has no gradient.
     gan = make_gan(dataclasses.replace(CONFIG, loss="bce"), spec)
     before = gan.init()
@@ -163,16 +163,16 @@ def test_one_step_by_the_optimizers_rule():
     assert move.max() <= CONFIG.learning_rate * 1.001
 
 
-def test_the_average_follows_its_equation():
+def test_the_ema_follows_its_equation():
     gan = make_gan(CONFIG, SPEC)
     start = copy(gan.init())
     after, _ = gan.step(gan.init()._replace(step=jnp.int32(99)), batch(6))
     # 600 images seen, so a half-life of 30 images: decay 0.5 ** (6 / 30) = 0.87.
     decay = 0.5**0.2
     for average, new, old in zip(
-        jax.tree.leaves(after.average),
+        jax.tree.leaves(after.ema),
         jax.tree.leaves(after.params.generator),
-        jax.tree.leaves(start.average),
+        jax.tree.leaves(start.ema),
         strict=True,
     ):
         np.testing.assert_allclose(average, decay * old + (1 - decay) * new, atol=1e-6)
@@ -196,11 +196,11 @@ def test_images_are_normalized_to_the_generators_range():
     np.testing.assert_allclose(normalize(np.array([0, 255], np.uint8)), [-1, 1])
 
 
-def test_samples_do_not_depend_on_the_form():
-    forms = [make_gan(CONFIG, SPEC, form) for form in ("xla", "gemm", "auto")]
-    params = forms[0].init().average
+def test_samples_do_not_depend_on_the_backend():
+    backends = [make_gan(CONFIG, SPEC, backend) for backend in ("xla", "gemm", "auto")]
+    params = backends[0].init().ema
     label = np.arange(4, dtype=np.int32)
-    one, *others = (gan.sample(params, latents(0, range(4), 8), label) for gan in forms)
+    one, *others = (gan.sample(params, latents(0, range(4), 8), label) for gan in backends)
     for other in others:
         np.testing.assert_allclose(one, other, atol=1e-6)
 
@@ -218,15 +218,15 @@ def test_several_steps_in_one_call_are_the_steps_one_by_one():
     jax.tree.map(lambda column, value: close(column[2], value), rows, metrics)
 
 
-@pytest.mark.parametrize("form", ["xla", "gemm", "auto"])
-def test_the_gradients_are_those_of_the_plain_flax_step(form):
-    """Of both players, after one step of ours, against Flax's own layers and one loss a player."""
+@pytest.mark.parametrize("backend", ["xla", "gemm", "auto"])
+def test_the_gradients_are_those_of_the_plain_flax_step(backend):
+    """Of both networks, after one step of ours, against Flax's own layers and one loss a player."""
     # Few images: among millions of units one will lie so near the kink of leaky ReLU that rounding
     # alone takes it to the other side, where the gradient is another.
     size = 13
     config = TrainConfig(loss="bce", latent_size=100, batch_size=size, beta1=0.5, r1=0.0, r2=0.0)
     spec, start = ImageSpec((28, 28, 1), 0), batch(size, seed=5)
-    gan = make_gan(config, spec, form, ours.players)
+    gan = make_gan(config, spec, backend, ours.make_networks)
     before = copy(gan.init())
     after, _ = gan.step(gan.init(), start)
     # Adam's first moment after one step is the gradient, scaled.
@@ -277,15 +277,16 @@ def to_plain(params):
 
 
 def test_training_learns_to_tell_real_digits_from_first_drawings(data_dir):
-    from jaxgan import data
+    from jaxgan.data import dataset
+    from jaxgan.data.order import batch_indices
 
-    digits = data.load("mnist", str(data_dir))
+    digits = dataset.load("mnist", str(data_dir))
     gan = make_gan(
         TrainConfig(width=8, batch_size=50, learning_rate=2e-3, r1=0.0, r2=0.0), digits.spec
     )
     state, found = gan.init(), []
     for step in range(20):
-        index = data.batch_indices(0, step, 50, len(digits.image))
+        index = batch_indices(0, step, 50, len(digits.image))
         state, metrics = gan.step(state, Batch(digits.image[index], digits.label[index]))
         found.append(float(metrics.discriminator_loss))
     assert found[0] > 1.0  # near 2 log 2

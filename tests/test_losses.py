@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.losses import BCE, HINGE, OBJECTIVES, RPGAN, gradient_penalty
+from jaxgan.gan.losses import BCE, HINGE, OBJECTIVES, RPGAN, gradient_penalty
 
 ZERO = jnp.zeros(8)
 LOG2 = 0.6931471805599453

@@ -5,7 +5,7 @@ import dataclasses
 import jax.numpy as jnp
 import pytest
 
-from jaxgan import schedules
+from jaxgan.gan import schedules
 from jaxgan.config import TrainConfig
 
 CONFIG = TrainConfig(
@@ -47,6 +47,6 @@ def test_a_decay_without_an_end_stays():
 def test_the_averages_half_life_grows_to_its_setting():
     # 0.05 * 1,000,000 images seen is above the setting, so the setting holds: 64 images fade by
     # 0.5 ** (64 / 40,000).
-    decay = schedules.average_decay
+    decay = schedules.ema_decay
     assert decay(CONFIG, jnp.float32(10**6), 64) == pytest.approx(0.5 ** (64 / 40_000))
     assert decay(CONFIG, jnp.float32(6400), 64) == pytest.approx(0.5 ** (64 / 320))

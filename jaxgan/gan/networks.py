@@ -10,14 +10,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan import convolution
 from jaxgan.config import ImageSpec, TrainConfig
+from jaxgan.gan import convolution
 
 KERNEL, STRIDE = 4, 2
 SLOPE = 0.2  # of leaky ReLU, Radford et al. 2016
-COMPONENTS = 32  # of the latent mixture where the images come without labels
 SHARPNESS = 1000.0  # a choice also among truncated numbers, which lie close together
-RESULTS = "results"  # collection of what leaky layers gave
+ACTIVATIONS = "activations"  # linen collection of what leaky layers gave
 
 
 def halvings(height: int, width: int) -> int:
@@ -33,7 +32,7 @@ def channels(width: int, level: int) -> int:
     return width * 2 ** min(level - 1, 2)
 
 
-class Scaled(nn.Module):
+class Resample(nn.Module):
     """A convolution that halves both sides, or a transposed one that doubles them, with bias.
 
     The kernel is stored as the convolution's, [4, 4, channels of the large map, of the small].
@@ -41,20 +40,20 @@ class Scaled(nn.Module):
     Attributes:
         features: Channels of the output.
         doubles: Whether to double the sides instead of halving them.
-        form: Which form of the convolution family runs (see ``jaxgan.convolution``).
+        backend: Which backend of the convolution family runs (see ``gan.convolution``).
         leaky: Whether leaky ReLU follows.
     """
 
     features: int
     doubles: bool
-    form: str
+    backend: str
     leaky: bool = True
 
     @nn.compact
-    def __call__(self, x: jax.Array, share: jax.Array | None = None) -> jax.Array:
+    def __call__(self, x: jax.Array, bias_scale: jax.Array | None = None) -> jax.Array:
         """Return y [B, h/2, w/2, features] of x [B, h, w, C], or y [B, 2h, 2w, features].
 
-        With a share, see ``Discriminator``.
+        With a bias_scale, see ``DiscriminatorNetwork``.
         """
         inputs, outputs = x.shape[-1], self.features
         # Each output of a convolution sums k*k*inputs products, of a transposed one a quarter.
@@ -66,23 +65,25 @@ class Scaled(nn.Module):
             "kernel", nn.initializers.normal(fan_in**-0.5), (KERNEL, KERNEL, *shape)
         )
         bias = self.param("bias", nn.initializers.zeros_init(), (outputs,))
-        if share is not None:
-            around = self.get_variable(RESULTS, "result")
-            return convolution.piece(x, kernel, bias, share, around, STRIDE, SLOPE, self.form)
+        if bias_scale is not None:
+            around = self.get_variable(ACTIVATIONS, "activation")
+            return convolution.linearized(
+                x, kernel, bias, bias_scale, around, STRIDE, SLOPE, self.backend
+            )
         if self.leaky:
-            y = convolution.layer(x, kernel, bias, self.doubles, STRIDE, SLOPE, self.form)
+            y = convolution.layer(x, kernel, bias, self.doubles, STRIDE, SLOPE, self.backend)
             return _keep(self, y)
-        return convolution.affine(x, kernel, bias, self.doubles, STRIDE, self.form)
+        return convolution.affine(x, kernel, bias, self.doubles, STRIDE, self.backend)
 
 
 class Residual(nn.Module):
     """A 1x1 convolution with bias and leaky ReLU, added to what it is given: nothing at the start.
 
     Attributes:
-        form: Form of the convolution family.
+        backend: Backend of the convolution family.
     """
 
-    form: str
+    backend: str
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -90,10 +91,10 @@ class Residual(nn.Module):
         zeros, features = nn.initializers.zeros_init(), x.shape[-1]
         kernel = self.param("kernel", zeros, (1, 1, features, features))
         bias = self.param("bias", zeros, (features,))
-        return x + convolution.layer(x, kernel, bias, False, 1, SLOPE, self.form)
+        return x + convolution.layer(x, kernel, bias, False, 1, SLOPE, self.backend)
 
 
-class Generator(nn.Module):
+class GeneratorNetwork(nn.Module):
     """Latent vector and label → image.
 
     Images without labels are of several kinds all the same, and a network that is smooth in its
@@ -104,14 +105,14 @@ class Generator(nn.Module):
     Attributes:
         spec: Shape and class count of the images; 0 classes for a plain GAN.
         width: Channels of the largest feature map, next to the image.
-        form: Form of the convolution family.
+        backend: Backend of the convolution family.
         components: Of the latent mixture, at most the latent size; 0 for none.
         residuals: Residual layers on each feature map.
     """
 
     spec: ImageSpec
     width: int
-    form: str
+    backend: str
     components: int = 0
     residuals: int = 0
 
@@ -120,16 +121,16 @@ class Generator(nn.Module):
         self,
         latent: jax.Array,
         label: jax.Array | None = None,
-        toward: jax.Array | None = None,
-        share: jax.Array | None = None,
+        target_label: jax.Array | None = None,
+        weight: jax.Array | None = None,
     ) -> jax.Array:
         """Draw images.
 
         Args:
             latent: Standard normal float32 [B, latent size].
             label: Classes int32 [B]; None for a plain GAN.
-            toward: Other classes int32 [B] to go towards; None to stay with those of ``label``.
-            share: How far, float32 [B] from 0 to 1; None with no ``toward``.
+            target_label: Other classes int32 [B] to mix in; None for those of ``label`` alone.
+            weight: Weight of ``target_label``, float32 [B] from 0 to 1; None without it.
 
         Returns:
             Images float32 [B, H, W, C] in [-1, 1].
@@ -138,77 +139,78 @@ class Generator(nn.Module):
         levels = halvings(height, width)
         small = (height >> levels, width >> levels, channels(self.width, levels))
         size = small[0] * small[1] * small[2]
-        looked_up = self._classes(size, label, toward, share) if self.spec.classes else None
+        looked_up = self._classes(size, label, target_label, weight) if self.spec.classes else None
         x = nn.Dense(size, name="project")(latent)
         if self.components:  # no argmax, as XNNPACK runs none, and nobody needs gradients here
             choice = jax.nn.softmax(SHARPNESS * latent[:, : self.components])
-            x += Table(size, name="components")(choice)
+            x += Embedding(size, name="components")(choice)
         if looked_up is not None:
             x += looked_up
         x = nn.leaky_relu(x, SLOPE).reshape(-1, *small)
         for level in range(levels, 0, -1):
             if level < levels:
-                x = Scaled(channels(self.width, level), True, self.form, name=f"up_{level}")(x)
+                x = Resample(channels(self.width, level), True, self.backend, name=f"up_{level}")(x)
             for number in range(self.residuals):
-                x = Residual(self.form, name=f"residual_{level}_{number}")(x)
-        return jnp.tanh(Scaled(colours, True, self.form, leaky=False, name="image")(x))
+                x = Residual(self.backend, name=f"residual_{level}_{number}")(x)
+        return jnp.tanh(Resample(colours, True, self.backend, leaky=False, name="image")(x))
 
     def _classes(
-        self, size: int, label: jax.Array, toward: jax.Array | None, share: jax.Array | None
+        self, size: int, label: jax.Array, target_label: jax.Array | None, weight: jax.Array | None
     ) -> jax.Array:
         """Return the classes' learned vectors, [B, size], arguments as of the call.
 
         Look-ups come before all else: XNNPACK runs none, and what would come before them would be
-        a piece of its own.
+        a graph of its own.
         """
-        table = Table(size, name="classes")
+        table = Embedding(size, name="classes")
 
         def look_up(label: jax.Array) -> jax.Array:
             return table(jax.nn.one_hot(label, self.spec.classes))
 
         vector = look_up(label)
-        if toward is None:
+        if target_label is None:
             return vector
-        other, share = look_up(toward), share[:, None]
+        other, weight = look_up(target_label), weight[:, None]
         # No difference of two look-ups: the converter scales that wrongly in int8.
-        return (1 - share) * vector + share * other
+        return (1 - weight) * vector + weight * other
 
 
-class Discriminator(nn.Module):
+class DiscriminatorNetwork(nn.Module):
     """Image and label → logit: one logit a class, the label's own is taken.
 
-    Attributes are the first three of ``Generator``.
+    Attributes are the first three of ``GeneratorNetwork``.
     """
 
     spec: ImageSpec
     width: int
-    form: str
+    backend: str
 
     @nn.compact
     def __call__(
-        self, image: jax.Array, label: jax.Array | None = None, share: jax.Array | None = None
+        self, image: jax.Array, label: jax.Array | None = None, bias_scale: jax.Array | None = None
     ) -> jax.Array:
         """Judge images.
 
         Leaky ReLU being linear on either side of 0, so is the whole network around an image. The
-        results of its layers, which tell the sides, are kept in the collection ``RESULTS`` where
-        that is mutable. Given them and a share, the network's linear piece is taken instead: at
-        ``image``, with biases times the share. With share 1 at the same image it is the network.
+        activations of its layers, which tell the sides, are kept in the collection ``ACTIVATIONS``
+        where that is mutable. Given them and a ``bias_scale``, the linearized network is applied to
+        ``image`` instead, with biases times that scale. With scale 1 at the same image it is the
+        network itself.
 
         Args:
-            image: float32 [B, H, W, C] in [-1, 1]; of any size with a share.
+            image: float32 [B, H, W, C] in [-1, 1]; of any size with a bias_scale.
             label: Classes int32 [B]; None for a plain GAN.
-            share: float32 [B], or None for the network itself.
+            bias_scale: float32 [B], or None for the network itself.
 
         Returns:
             Logits float32 [B]: log-odds that the image is real.
         """
         x = image
         for level in range(1, halvings(*self.spec.shape[:2]) + 1):
-            down = Scaled(channels(self.width, level), False, self.form, name=f"down_{level}")
-            x = down(x, share)
-        x = Linear(4 * self.width, leaky=True, name="hidden")(x.reshape(len(x), -1), share)
-        logits = Linear(max(self.spec.classes, 1), name="logits")(x, share)  # [B, classes]
+            down = Resample(channels(self.width, level), False, self.backend, name=f"down_{level}")
+            x = down(x, bias_scale)
+        x = Linear(4 * self.width, leaky=True, name="hidden")(x.reshape(len(x), -1), bias_scale)
+        logits = Linear(max(self.spec.classes, 1), name="logits")(x, bias_scale)  # [B, classes]
         if self.spec.classes:
             return jnp.sum(logits * jax.nn.one_hot(label, self.spec.classes), -1)
         return logits[:, 0]
@@ -226,26 +228,28 @@ class Linear(nn.Module):
     leaky: bool = False
 
     @nn.compact
-    def __call__(self, x: jax.Array, share: jax.Array | None = None) -> jax.Array:
-        """Return y [B, features] of x [B, inputs]; with a share, see ``Discriminator``."""
+    def __call__(self, x: jax.Array, bias_scale: jax.Array | None = None) -> jax.Array:
+        """Return y [B, features] of x [B, inputs]; for ``bias_scale`` see the discriminator."""
         shape = (x.shape[-1], self.features)
         kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
         bias = self.param("bias", nn.initializers.zeros_init(), shape[1:])
-        y = x @ kernel + (bias if share is None else share[:, None] * bias)
+        y = x @ kernel + (bias if bias_scale is None else bias_scale[:, None] * bias)
         if not self.leaky:
             return y
-        if share is None:
+        if bias_scale is None:
             return _keep(self, nn.leaky_relu(y, SLOPE))
-        return convolution.gate(y, self.get_variable(RESULTS, "result"), SLOPE)
+        return convolution.gate(y, self.get_variable(ACTIVATIONS, "activation"), SLOPE)
 
 
 def _keep(layer: nn.Module, result: jax.Array) -> jax.Array:
     if not layer.is_initializing():  # when all is mutable, and params alone are wanted
-        layer.sow(RESULTS, "result", result, reduce_fn=lambda _, new: new, init_fn=lambda: None)
+        layer.sow(
+            ACTIVATIONS, "activation", result, reduce_fn=lambda _, new: new, init_fn=lambda: None
+        )
     return result
 
 
-class Table(nn.Module):
+class Embedding(nn.Module):
     """Learned vectors, [rows, features], mixed by weights.
 
     Labels are given as one-hot weights rather than looked up: that converts to one
@@ -261,20 +265,16 @@ class Table(nn.Module):
         return weights @ self.param("table", nn.initializers.normal(1.0), shape)
 
 
-def generator(config: TrainConfig, spec: ImageSpec, form: str) -> Generator:
-    """Return the generator that some settings describe, for images of a spec."""
-    components = config.components
-    if components is None:
-        # Colour channels may each show something of their own, as Stacked MNIST's do: far more
-        # kinds than components, which then make some of them more frequent than others.
-        mixed = not spec.classes and spec.shape[2] == 1
-        components = min(COMPONENTS, config.latent_size) if mixed else 0
-    return Generator(spec, config.width, form, components, config.residuals)
+def generator(config: TrainConfig, spec: ImageSpec, backend: str) -> GeneratorNetwork:
+    """Return the generator of a resolved configuration, for images of a spec."""
+    return GeneratorNetwork(spec, config.width, backend, config.components or 0, config.residuals)
 
 
-def players(config: TrainConfig, spec: ImageSpec, form: str) -> tuple[nn.Module, nn.Module]:
-    """Return the generator and the discriminator that some settings describe."""
-    return generator(config, spec, form), Discriminator(spec, config.width, form)
+def make_networks(
+    config: TrainConfig, spec: ImageSpec, backend: str
+) -> tuple[GeneratorNetwork, DiscriminatorNetwork]:
+    """Return the generator and the discriminator of a resolved configuration."""
+    return generator(config, spec, backend), DiscriminatorNetwork(spec, config.width, backend)
 
 
 def step_bytes(spec: ImageSpec, width: int, batch: int, residuals: int = 0) -> int:

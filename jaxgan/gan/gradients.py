@@ -1,7 +1,8 @@
-"""What one pass teaches both players: D's gradient, and how G's images should change.
+"""Gradients of one training step: D's in its params, and G's loss in the generated images.
 
-Without penalties the players take turns: G learns from the D that has just learnt. A penalty needs
-D's gradients in its images, and these are all that G needs, so then both learn from one pass.
+Without penalties the updates alternate: G's gradient is taken through the D that was just updated.
+A penalty needs D's gradients in its images, and these are all that G needs, so then both updates
+share one pass of D.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgan.losses import Objective, gradient_penalty
-from jaxgan.models import RESULTS, Discriminator
+from jaxgan.gan.losses import Objective, gradient_penalty
+from jaxgan.gan.networks import ACTIVATIONS, DiscriminatorNetwork
 
 Params = Any
 
 
-class Lesson(NamedTuple):
-    """What a pass of D over real and generated images gives.
+class Gradients(NamedTuple):
+    """What a step needs of D over real and generated images.
 
     Attributes:
         gradient: Of D's loss, in D's params.
@@ -37,19 +38,19 @@ class Lesson(NamedTuple):
     logits: list[jax.Array]
 
 
-def in_turn(
+def alternating(
     discriminator: Any,
     objective: Objective,
     params: Params,
     real: jax.Array,
     fake: jax.Array,
     label: jax.Array,
-) -> Lesson:
-    """Return the lesson without penalties. G's is from D as it is after its update.
+) -> Gradients:
+    """Return the gradients without penalties. G's is taken through D as it is after its update.
 
     Args:
         discriminator: A linen module, (image, label) → logits [B].
-        objective: What the players minimise.
+        objective: What D and G minimise.
         params: D's.
         real: Images [B, H, W, C] in [-1, 1].
         fake: As many generated ones.
@@ -64,33 +65,33 @@ def in_turn(
     (loss, logits), gradient = jax.value_and_grad(d_loss, has_aux=True)(params)
 
     def for_generator(params: Params) -> tuple[jax.Array, jax.Array]:
-        def judge(image: jax.Array) -> jax.Array:
+        def logits_of(image: jax.Array) -> jax.Array:
             return discriminator.apply({"params": params}, image, label)
 
-        beside = judge(real) if objective.paired else logits[0]
-        return jax.value_and_grad(lambda image: objective.generator(beside, judge(image)))(fake)
+        beside = logits_of(real) if objective.paired else logits[0]
+        return jax.value_and_grad(lambda image: objective.generator(beside, logits_of(image)))(fake)
 
-    return Lesson(gradient, for_generator, loss, jnp.zeros(()), logits)
+    return Gradients(gradient, for_generator, loss, jnp.zeros(()), logits)
 
 
-def penalised(
-    discriminator: Discriminator,
+def with_penalties(
+    discriminator: DiscriminatorNetwork,
     objective: Objective,
     params: Params,
     real: jax.Array,
     fake: jax.Array,
     label: jax.Array,
     weights: jax.Array,
-) -> Lesson:
-    """Return the lesson with gradient penalties, for the price of one more forward pass.
+) -> Gradients:
+    """Return the gradients with gradient penalties, for the price of one more forward pass.
 
     The derivative of a penalty in D's params is a second derivative. D is linear on either side of
     its leaky ReLUs' 0, so differentiating twice need not be left to the compiler, see below. Each
-    image must be judged by itself: no batch statistics.
+    image must get its logit by itself: no batch statistics.
 
     Args:
-        discriminator: ``models.Discriminator``, which can give its linear piece.
-        objective: What the players minimise.
+        discriminator: ``networks.DiscriminatorNetwork``, which can be linearized.
+        objective: What D and G minimise.
         params: D's.
         real: Images [B, H, W, C] in [-1, 1].
         fake: As many generated ones.
@@ -99,7 +100,7 @@ def penalised(
     """
     image, labels = jnp.concatenate([real, fake]), jnp.tile(label, 2)
     logit, to_image, kept = jax.vjp(
-        lambda image: discriminator.apply({"params": params}, image, labels, mutable=RESULTS),
+        lambda image: discriminator.apply({"params": params}, image, labels, mutable=ACTIVATIONS),
         image,
         has_aux=True,
     )
@@ -124,4 +125,4 @@ def penalised(
     logits, slopes = jnp.split(logit, 2), jnp.split(slope, 2)
     g_loss, by_fake = jax.value_and_grad(objective.generator, 1)(*logits)
     image_gradient = by_fake[:, None, None, None] * slopes[1]
-    return Lesson(gradient, lambda _: (g_loss, image_gradient), loss, penalty, logits)
+    return Gradients(gradient, lambda _: (g_loss, image_gradient), loss, penalty, logits)

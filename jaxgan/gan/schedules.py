@@ -31,12 +31,12 @@ def beta2(config: TrainConfig, seen: jax.Array) -> jax.Array:
 
 def penalties(config: TrainConfig, seen: jax.Array) -> jax.Array:
     """Return the weights of R1 and R2, float32 [2]."""
-    share = _annealed(config, 1.0, config.penalty_final, seen)
-    return share * jnp.array([config.r1, config.r2])
+    scale = _annealed(config, 1.0, config.penalty_final, seen)
+    return scale * jnp.array([config.r1, config.r2])
 
 
-def average_decay(config: TrainConfig, seen: jax.Array, batch_size: int) -> jax.Array:
-    """Return the decay of the weight average over one step of some images, float32.
+def ema_decay(config: TrainConfig, seen: jax.Array, batch_size: int) -> jax.Array:
+    """Return the decay of the weight EMA over one step of some images, float32.
 
     0.5 ** (batch / min(half_life, 0.05 * seen)): Karras et al. 2020, the code of StyleGAN2-ADA.
     """

@@ -1,4 +1,4 @@
-"""Shapes, ranges and counts of both players."""
+"""Shapes, ranges and counts of both networks."""
 
 import functools
 
@@ -7,13 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.config import ImageSpec, TrainConfig
+from jaxgan.config import COMPONENTS, ImageSpec, TrainConfig, resolved
 from jaxgan.errors import UserError
-from jaxgan.latents import latents
-from jaxgan.models import (
-    COMPONENTS,
-    Discriminator,
-    Generator,
+from jaxgan.gan.latents import latents
+from jaxgan.gan.networks import (
+    DiscriminatorNetwork,
+    GeneratorNetwork,
     channels,
     count,
     generator,
@@ -30,12 +29,16 @@ def test_shapes_and_ranges(shape, classes):
     spec, batch = ImageSpec(shape, classes), 3
     label = jnp.arange(batch) if classes else None
     latent = 10 * jax.random.normal(jax.random.key(0), (batch, LATENT))
-    for form in ("xla", "gemm", "litert"):
-        image, _ = Generator(spec, 4, form).init_with_output(jax.random.key(1), latent, label)
+    for backend in ("xla", "gemm", "litert"):
+        image, _ = GeneratorNetwork(spec, 4, backend).init_with_output(
+            jax.random.key(1), latent, label
+        )
         assert image.shape == (batch, *shape)
         assert image.dtype == jnp.float32
         assert -1 <= image.min() < image.max() <= 1
-        logit, _ = Discriminator(spec, 4, form).init_with_output(jax.random.key(2), image, label)
+        logit, _ = DiscriminatorNetwork(spec, 4, backend).init_with_output(
+            jax.random.key(2), image, label
+        )
         assert logit.shape == (batch,)
         assert logit.dtype == jnp.float32
 
@@ -48,13 +51,13 @@ def test_halvings_and_channels():
 def test_parameter_counts_by_hand():
     spec, width = ImageSpec((28, 28, 1), 10), 32
     one = jnp.zeros(1, jnp.int32)
-    params = Generator(spec, width, "xla").init(jax.random.key(0), jnp.zeros((1, 64)), one)
+    params = GeneratorNetwork(spec, width, "xla").init(jax.random.key(0), jnp.zeros((1, 64)), one)
     project = 64 * 7 * 7 * 64 + 7 * 7 * 64
     table = 10 * 7 * 7 * 64
     up = 4 * 4 * 32 * 64 + 32
     image = 4 * 4 * 1 * 32 + 1
     assert count(params) == project + table + up + image
-    params = Discriminator(spec, width, "xla").init(
+    params = DiscriminatorNetwork(spec, width, "xla").init(
         jax.random.key(0), jnp.zeros((1, 28, 28, 1)), one
     )
     down = 4 * 4 * 1 * 32 + 32 + 4 * 4 * 32 * 64 + 64
@@ -63,13 +66,13 @@ def test_parameter_counts_by_hand():
 
 
 def test_the_largest_number_picks_a_component():
-    mixed = Generator(ImageSpec((16, 16, 1), 0), 4, "xla", components=3)
+    mixed = GeneratorNetwork(ImageSpec((16, 16, 1), 0), 4, "xla", components=3)
     latent = jnp.eye(4, LATENT)
     latent = latent.at[3, 1].set(0.5)  # the 1 in this row stands behind the components
     params = mixed.init(jax.random.key(0), latent)["params"]
     table = params["components"]["table"]
     assert table.shape == (3, params["project"]["kernel"].shape[1])
-    plain = Generator(mixed.spec, mixed.width, mixed.form)
+    plain = GeneratorNetwork(mixed.spec, mixed.width, mixed.backend)
     rest = {name: part for name, part in params.items() if name != "components"}
     for row, chosen in enumerate((0, 1, 2, 1)):
         project = {**rest["project"], "bias": rest["project"]["bias"] + table[chosen]}
@@ -79,7 +82,7 @@ def test_the_largest_number_picks_a_component():
 
 
 def test_truncated_latents_choose_too():
-    mixed = Generator(ImageSpec((16, 16, 1), 0), 4, "xla", components=COMPONENTS)
+    mixed = GeneratorNetwork(ImageSpec((16, 16, 1), 0), 4, "xla", components=COMPONENTS)
     latent = latents(0, range(1000), 64, truncation=0.5)
     params = mixed.init(jax.random.key(0), latent)["params"]
     _, kept = mixed.apply({"params": params}, latent, capture_intermediates=True)
@@ -101,21 +104,23 @@ def test_truncated_latents_choose_too():
     ],
 )
 def test_which_images_have_a_mixture(shape, classes, options, components):
-    config = TrainConfig(width=4, **options)
-    assert generator(config, ImageSpec(shape, classes), "xla").components == components
+    spec = ImageSpec(shape, classes)
+    config = resolved(TrainConfig(width=4, **options), spec)
+    assert config.components == components
+    assert generator(config, spec, "xla").components == components
 
 
-@pytest.mark.parametrize("components", (-1, 65))
-def test_more_components_than_latents_are_refused(components):
-    with pytest.raises(
-        UserError, match=f"--components: expected 0 to --latent-size, 64, got {components}"
-    ):
+@pytest.mark.parametrize(
+    ("components", "expected"), [(-1, "at least 0"), (65, "0 to --latent-size, 64")]
+)
+def test_more_components_than_latents_are_refused(components, expected):
+    with pytest.raises(UserError, match=f"--components: expected {expected}, got {components}"):
         TrainConfig(components=components)
 
 
 def test_residual_layers_change_nothing_at_first():
-    plain = Generator(ImageSpec((28, 28, 1), 2), 4, "xla")
-    deep = Generator(plain.spec, 4, "xla", residuals=2)
+    plain = GeneratorNetwork(ImageSpec((28, 28, 1), 2), 4, "xla")
+    deep = GeneratorNetwork(plain.spec, 4, "xla", residuals=2)
     latent, label = jax.random.normal(jax.random.key(0), (3, LATENT)), jnp.array([0, 1, 0])
     image, before = plain.init_with_output(jax.random.key(1), latent, label)
     after = deep.init(jax.random.key(1), latent, label)
@@ -134,18 +139,18 @@ def test_too_many_residual_layers_are_refused(residuals):
 
 def test_the_label_matters_only_with_classes():
     latent = jnp.ones((2, LATENT))
-    image, _ = Generator(ImageSpec((28, 28, 1), 2), 4, "xla").init_with_output(
+    image, _ = GeneratorNetwork(ImageSpec((28, 28, 1), 2), 4, "xla").init_with_output(
         jax.random.key(0), latent, jnp.array([0, 1])
     )
     assert not jnp.allclose(image[0], image[1])
-    plain = Generator(ImageSpec((28, 28, 1), 0), 4, "xla")
+    plain = GeneratorNetwork(ImageSpec((28, 28, 1), 0), 4, "xla")
     image, params = plain.init_with_output(jax.random.key(0), latent)
     assert jnp.allclose(image[0], image[1], atol=1e-6)  # a CPU may sum rows of a batch differently
     assert jnp.array_equal(plain.apply(params, latent, jnp.array([0, 1])), image)
 
 
 def test_an_image_does_not_depend_on_its_batch():
-    generator = Generator(ImageSpec((28, 28, 1), 3), 4, "gemm")
+    generator = GeneratorNetwork(ImageSpec((28, 28, 1), 3), 4, "gemm")
     latent, label = jax.random.normal(jax.random.key(0), (5, LATENT)), jnp.arange(5) % 3
     params = generator.init(jax.random.key(1), latent, label)
     whole = generator.apply(params, latent, label)
@@ -160,16 +165,16 @@ def test_other_shapes_are_refused(shape):
 
 
 def test_a_generator_goes_from_one_class_to_another():
-    generator = Generator(ImageSpec((16, 16, 1), 3), 4, "xla")
+    generator = GeneratorNetwork(ImageSpec((16, 16, 1), 3), 4, "xla")
     latent = jax.random.normal(jax.random.key(0), (4, 8))
-    label, toward = jnp.array([0, 1, 2, 0]), jnp.array([2, 2, 1, 0])
+    label, target_label = jnp.array([0, 1, 2, 0]), jnp.array([2, 2, 1, 0])
     params = generator.init(jax.random.key(1), latent, label)
 
-    def at(share):
-        return generator.apply(params, latent, label, toward, jnp.full(4, share))
+    def at(weight):
+        return generator.apply(params, latent, label, target_label, jnp.full(4, weight))
 
     close = functools.partial(np.testing.assert_allclose, atol=1e-6)
     close(at(0.0), generator.apply(params, latent, label))
-    close(at(1.0), generator.apply(params, latent, toward))
+    close(at(1.0), generator.apply(params, latent, target_label))
     assert np.abs(at(0.5) - at(0.0)).max(axis=(1, 2, 3))[:3].min() > 1e-3
     close(at(0.5)[3], at(0.0)[3])  # from a class to itself

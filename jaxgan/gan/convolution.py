@@ -12,7 +12,7 @@ runs the kernel gradient of a transposed convolution some thirty times slower th
 Shapes, with kernel k, stride s (k - s even) and "same" padding (k - s) / 2 on each side:
 x [B, s*h, s*w, C], y [B, h, w, D], kernel [k, k, C, D]; all float32.
 
-Forms, all equal up to rounding:
+Backends, all equal up to rounding:
     ``xla``     every map an XLA convolution: what converts to TFLite, and what GPUs run best.
     ``gemm``    the input gradient of large batches as one matrix product and an overlap-add, the
                 kernel gradient in parts: the fastest that XLA alone does on a CPU.
@@ -31,19 +31,19 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
-from jaxgan import native
 from jaxgan.errors import UserError
+from jaxgan.gan import native
 
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 _BLOCK = 16  # channels of a block
 _PART = 32  # images: XLA:CPU's kernel gradient of more than 64 falls out of the cache
 
 
-def choose_form(wanted: str = "auto") -> str:
-    """Return the form to run on JAX's default backend. The one place that decides.
+def choose_backend(wanted: str = "auto") -> str:
+    """Return the backend to run on JAX's default backend. The one place that decides.
 
     Args:
-        wanted: A form, or ``auto`` for the fastest that is there.
+        wanted: A backend, or ``auto`` for the fastest that is there.
 
     Raises:
         UserError: ``onednn`` is wanted and cannot be had.
@@ -58,26 +58,26 @@ def choose_form(wanted: str = "auto") -> str:
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def convolve(x: jax.Array, kernel: jax.Array, stride: int, form: str) -> jax.Array:
+def convolve(x: jax.Array, kernel: jax.Array, stride: int, backend: str) -> jax.Array:
     """Return the strided convolution y [B, h, w, D] of x [B, s*h, s*w, C] with the kernel."""
-    return (native.convolve if form == "onednn" else _convolve)(x, kernel, stride)
+    return (native.convolve if backend == "onednn" else _convolve)(x, kernel, stride)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def input_gradient(y: jax.Array, kernel: jax.Array, stride: int, form: str) -> jax.Array:
+def input_gradient(y: jax.Array, kernel: jax.Array, stride: int, backend: str) -> jax.Array:
     """Return the transposed convolution x [B, s*h, s*w, C] of y [B, h, w, D]."""
     maps = {"gemm": _overlap_add, "onednn": native.input_gradient}
-    return maps.get(form, _dilated)(y, kernel, stride)
+    return maps.get(backend, _dilated)(y, kernel, stride)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
-def kernel_gradient(x: jax.Array, y: jax.Array, size: int, stride: int, form: str) -> jax.Array:
+def kernel_gradient(x: jax.Array, y: jax.Array, size: int, stride: int, backend: str) -> jax.Array:
     """Return the kernel [size, size, C, D] that correlates x with y, summed over the batch."""
-    if form == "onednn":
+    if backend == "onednn":
         return native.kernel_gradient(x, y, size, stride)
-    if form == "gemm" and len(x) > _PART:
+    if backend == "gemm" and len(x) > _PART:
         return sum(
-            kernel_gradient(x[at : at + _PART], y[at : at + _PART], size, stride, form)
+            kernel_gradient(x[at : at + _PART], y[at : at + _PART], size, stride, backend)
             for at in range(0, len(x), _PART)
         )
     # The convolution is linear in its kernel, so any primal will do; XLA drops it.
@@ -86,37 +86,37 @@ def kernel_gradient(x: jax.Array, y: jax.Array, size: int, stride: int, form: st
 
 
 # The forward rules call the wrapped maps: a raw one would leave second derivatives to XLA.
-def _convolve_forward(x, kernel, stride, form):
-    return convolve(x, kernel, stride, form), (x, kernel)
+def _convolve_forward(x, kernel, stride, backend):
+    return convolve(x, kernel, stride, backend), (x, kernel)
 
 
-def _convolve_backward(stride, form, saved, dy):
+def _convolve_backward(stride, backend, saved, dy):
     x, kernel = saved
     return (
-        input_gradient(dy, kernel, stride, form),
-        kernel_gradient(x, dy, kernel.shape[0], stride, form),
+        input_gradient(dy, kernel, stride, backend),
+        kernel_gradient(x, dy, kernel.shape[0], stride, backend),
     )
 
 
-def _input_gradient_forward(y, kernel, stride, form):
-    return input_gradient(y, kernel, stride, form), (y, kernel)
+def _input_gradient_forward(y, kernel, stride, backend):
+    return input_gradient(y, kernel, stride, backend), (y, kernel)
 
 
-def _input_gradient_backward(stride, form, saved, dx):
+def _input_gradient_backward(stride, backend, saved, dx):
     y, kernel = saved
     return (
-        convolve(dx, kernel, stride, form),
-        kernel_gradient(dx, y, kernel.shape[0], stride, form),
+        convolve(dx, kernel, stride, backend),
+        kernel_gradient(dx, y, kernel.shape[0], stride, backend),
     )
 
 
-def _kernel_gradient_forward(x, y, size, stride, form):
-    return kernel_gradient(x, y, size, stride, form), (x, y)
+def _kernel_gradient_forward(x, y, size, stride, backend):
+    return kernel_gradient(x, y, size, stride, backend), (x, y)
 
 
-def _kernel_gradient_backward(size, stride, form, saved, dkernel):
+def _kernel_gradient_backward(size, stride, backend, saved, dkernel):
     x, y = saved
-    return input_gradient(y, dkernel, stride, form), convolve(x, dkernel, stride, form)
+    return input_gradient(y, dkernel, stride, backend), convolve(x, dkernel, stride, backend)
 
 
 convolve.defvjp(_convolve_forward, _convolve_backward)
@@ -126,7 +126,7 @@ kernel_gradient.defvjp(_kernel_gradient_forward, _kernel_gradient_backward)
 
 def layer(
     x: jax.Array, kernel: jax.Array, bias: jax.Array, doubles: bool, stride: int, slope: float,
-    form: str,
+    backend: str,
 ) -> jax.Array:  # fmt: skip
     """Return leaky_relu(map(x, kernel) + bias).
 
@@ -138,23 +138,23 @@ def layer(
         stride: s.
         slope: Of leaky ReLU, for negative values; above 0, as gradients tell a value's sign by
             the result's.
-        form: Form of the family.
+        backend: Backend of the family.
     """
     if slope <= 0:
         raise ValueError(f"slope: expected a number above 0, got {slope}")
-    if form == "onednn":
+    if backend == "onednn":
         return _layer(x, kernel, bias, native.Layer(doubles, kernel.shape[0], stride, slope))
-    return jax.nn.leaky_relu(affine(x, kernel, bias, doubles, stride, form), slope)
+    return jax.nn.leaky_relu(affine(x, kernel, bias, doubles, stride, backend), slope)
 
 
 def affine(
-    x: jax.Array, kernel: jax.Array, bias: jax.Array, doubles: bool, stride: int, form: str
+    x: jax.Array, kernel: jax.Array, bias: jax.Array, doubles: bool, stride: int, backend: str
 ) -> jax.Array:
     """Return map(x, kernel) + bias; for the arguments see ``layer``."""
-    if doubles and form == "litert":
+    if doubles and backend == "litert":
         return _in_blocks(x, kernel, bias, stride)
     apply = input_gradient if doubles else convolve
-    return apply(x, kernel, stride, form) + bias
+    return apply(x, kernel, stride, backend) + bias
 
 
 def gate(x: jax.Array, around: jax.Array, slope: float) -> jax.Array:
@@ -162,58 +162,58 @@ def gate(x: jax.Array, around: jax.Array, slope: float) -> jax.Array:
     return jnp.where(around >= 0, x, slope * x)
 
 
-def piece(
-    x: jax.Array, kernel: jax.Array, bias: jax.Array, share: jax.Array, around: jax.Array,
-    stride: int, slope: float, form: str,
+def linearized(
+    x: jax.Array, kernel: jax.Array, bias: jax.Array, bias_scale: jax.Array, around: jax.Array,
+    stride: int, slope: float, backend: str,
 ) -> jax.Array:  # fmt: skip
-    """Return the linear piece of a layer of ``convolve`` that it is around some of its results.
+    """Return a layer of ``convolve``, linearized around some of its results.
 
-    gate(convolve(x, kernel) + share * bias): the layer itself, were every unit to stay on the side
-    of 0 that it is on ``around`` that result. Linear in (x, share).
+    gate(convolve(x, kernel) + bias_scale * bias): the layer itself, were every unit to stay on the
+    side of 0 that it is on ``around`` that result. Linear in (x, bias_scale).
 
     Args:
         x: [B, s*h, s*w, C].
         kernel: [k, k, C, D].
         bias: [D].
-        share: How much of the bias each image takes, [B].
+        bias_scale: How much of the bias each image takes, [B].
         around: Result of the layer, [B, h, w, D].
         stride: s.
         slope: Of leaky ReLU.
-        form: Form of the family.
+        backend: Backend of the family.
 
-    Its gradients in share and around are none.
+    Its gradients in bias_scale and around are none.
     """
-    share, around = lax.stop_gradient((share, around))
-    if form == "onednn":
-        return _piece(
-            x, kernel, bias, share, around, native.Layer(False, len(kernel), stride, slope)
+    bias_scale, around = lax.stop_gradient((bias_scale, around))
+    if backend == "onednn":
+        return _linearized(
+            x, kernel, bias, bias_scale, around, native.Layer(False, len(kernel), stride, slope)
         )
-    return _in_steps(x, kernel, bias, share, around, stride, slope, form)
+    return _in_steps(x, kernel, bias, bias_scale, around, stride, slope, backend)
 
 
-def _in_steps(x, kernel, bias, share, around, stride, slope, form):
-    sum_ = convolve(x, kernel, stride, form) + share[:, None, None, None] * bias
+def _in_steps(x, kernel, bias, bias_scale, around, stride, slope, backend):
+    sum_ = convolve(x, kernel, stride, backend) + bias_scale[:, None, None, None] * bias
     return gate(sum_, around, slope)
 
 
 # The same, but with its gradients in x and the kernel by one call of oneDNN.
 @partial(jax.custom_vjp, nondiff_argnums=(5,))
-def _piece(x, kernel, bias, share, around, what):
-    return _in_steps(x, kernel, bias, share, around, what.stride, what.slope, "onednn")
+def _linearized(x, kernel, bias, bias_scale, around, what):
+    return _in_steps(x, kernel, bias, bias_scale, around, what.stride, what.slope, "onednn")
 
 
-def _piece_forward(x, kernel, bias, share, around, what):
-    return _piece(x, kernel, bias, share, around, what), (x, kernel, share, around)
+def _linearized_forward(x, kernel, bias, bias_scale, around, what):
+    return _linearized(x, kernel, bias, bias_scale, around, what), (x, kernel, bias_scale, around)
 
 
-def _piece_backward(what, saved, gradient):
-    x, kernel, share, around = saved
+def _linearized_backward(what, saved, gradient):
+    x, kernel, bias_scale, around = saved
     d_x, d_kernel, _ = native.layer_gradient(x, kernel, around, gradient, what)
-    d_bias = share @ jnp.sum(gate(gradient, around, what.slope), (1, 2))
+    d_bias = bias_scale @ jnp.sum(gate(gradient, around, what.slope), (1, 2))
     return d_x, d_kernel, d_bias, None, None
 
 
-_piece.defvjp(_piece_forward, _piece_backward)
+_linearized.defvjp(_linearized_forward, _linearized_backward)
 
 
 # A layer as one call of oneDNN, and its gradients as another, so that what lies between the sums

@@ -12,7 +12,7 @@ Loss = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 class Objective(NamedTuple):
-    """What two players minimise, each (real logits [B], fake logits [B]) → scalar, float32.
+    """What the two networks minimise, each (real logits [B], fake logits [B]) → scalar, float32.
 
     Attributes:
         discriminator: The discriminator's loss.
@@ -67,11 +67,11 @@ def _rpgan_generator(real: jax.Array, fake: jax.Array) -> jax.Array:
 
 
 RPGAN = Objective(_rpgan_discriminator, _rpgan_generator, paired=True)
-"""Relativistic pairing: a real and a generated image are judged by the difference of their logits.
+"""Relativistic pairing: a real and a generated image are scored by the difference of their logits.
 
 L_D = mean(-log sigmoid(real - fake)), L_G = mean(-log sigmoid(fake - real)):
 Jolicoeur-Martineau 2019; Huang et al. 2024 (R3GAN), eq. 2. log 2 each where all logits are equal.
-Both players see the same real images; R3GAN draws fresh ones for the generator.
+Both networks see the same real images; R3GAN draws fresh ones for the generator.
 """
 
 OBJECTIVES = {"bce": BCE, "hinge": HINGE, "rpgan": RPGAN}
