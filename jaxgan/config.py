@@ -1,34 +1,33 @@
-"""Every setting of a training run and its default, once. Standard library only."""
+"""Every option of a training run, once: default, unit, bounds, help, and what it may change.
+
+Standard library only, as ``import jaxgan`` is to need nothing else.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from jaxgan.errors import UserError
 
-# Settings that do not change what a run computes, but for rounding; a resumed run may change them.
-MAY_CHANGE = (
-    "epochs", "minutes", "data_dir", "run_dir", "fork", "checkpoint_every", "checkpoint_minutes",
-    "keep_checkpoints", "report_every", "evaluate_every", "convert", "saved_model", "convolution",
-    "compilation_cache",
-)  # fmt: skip
+# Bounds of what the C++ library reads: the same numbers as in tflite_cpp/src/limits.h.
+MAX_BATCH, MAX_LATENT, MAX_COUNT, MAX_THREADS = 4096, 65536, 1_000_000, 1024
+MAX_SEED = 2**32 - 1
+MAX_MODEL_BYTES = 2**31 - 1  # offsets in a flatbuffer reach no further
+MAX_RESIDUALS = 4  # on each of four maps they make 135 tensors in a graph that may have 256
+MAX_STEPS = 2**31 - 1  # what the state's counter holds
+COMPONENTS = 32  # of the latent mixture where grey images come without labels
 
-
-# Batch sizes of an exported file's signatures: one image, and many at a time.
-BATCH_SIZES = (1, 64)
-Quantization = Literal["none", "float16", "dynamic", "int8"]
-# Bounds of what the C++ program reads.
-MOST_BATCH, MOST_LATENT, MOST_COUNT, MOST_THREADS = 4096, 65536, 1_000_000, 1024
-MOST_RESIDUALS = 4  # on each of four maps they make 135 tensors in a graph that may have 256
-MOST_STEPS = 2**31 - 1  # what the state's counter holds
+BATCH_SIZES = (1, 64)  # of an exported file's signatures: one image, and many at a time
+Quantization: TypeAlias = Literal["none", "float16", "dynamic", "int8"]
 
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """What the models must know of a dataset.
+    """What the networks must know of a dataset.
 
     Attributes:
         shape: Height, width and channels of an image.
@@ -48,166 +47,274 @@ class ImageSpec:
             )
 
 
-@dataclass(frozen=True)
-class TrainConfig:
-    """Train a class-conditional image GAN and write its generator as one .tflite file.
+class Setting(NamedTuple):
+    """What is known of an option besides its type and default.
 
-    Run the same command again to continue from the newest checkpoint. Ctrl-C saves and leaves.
+    Attributes:
+        help: What it is and what raising it does, with its unit.
+        group: Heading under which ``--help`` lists it.
+        minimum: Smallest value; None for no bound.
+        maximum: Largest value; None for no bound.
+        above: Bound that the value has to exceed; None for no bound.
+        below: Bound that the value must not reach; None for no bound.
+        may_change: Whether a resumed run may have another value: it changes no result but for
+            rounding, or only when something is reported, kept or ended.
+        shapes_network: Whether it changes the names or shapes of the weights.
+        neutral: What a run that is older than the option did, in place of the default; for runs
+            whose config.json lacks it.
     """
 
-    epochs: int = 30
-    """Passes over the training images to reach; a finished run continues when this grows."""
+    help: str
+    group: str
+    minimum: float | None = None
+    maximum: float | None = None
+    above: float | None = None
+    below: float | None = None
+    may_change: bool = False
+    shapes_network: bool = False
+    neutral: Any = dataclasses.MISSING
 
-    minutes: float | None = None
-    """End by the clock of training alone (minutes) instead of by --epochs. Compiling, samples,
-    evaluation and saving do not count."""
 
-    dataset: str = "mnist"
-    """Dataset: mnist, fashion_mnist, kmnist, emnist/digits, or stacked_mnist without labels."""
+def setting(default: Any, help: str, *, group: str, **known: Any) -> Any:
+    """Return a dataclass field with a default and a ``Setting``."""
+    entry = Setting(" ".join(help.split()), group, **known)
+    return dataclasses.field(default=default, metadata={"setting": entry})
 
-    data_dir: str = "data"
-    """Folder of prepared TFDS datasets (see: python -m jaxgan.data prepare --help)."""
 
-    run_dir: str = "checkpoints/mnist"
-    """Folder of this run: settings, metrics, samples, checkpoints and the finished generator."""
+DATA, NETWORK, OBJECTIVE = "data", "network", "objective"
+SCHEDULE, RUN, REPORTS = "schedule", "run", "reports"
+GROUPS = {
+    DATA: "Which images are trained on.",
+    NETWORK: "Size and kind of the generator (G) and the discriminator (D).",
+    OBJECTIVE: "What both networks minimise.",
+    SCHEDULE: "How fast they are updated, and how that changes with the images seen.",
+    RUN: "How long training goes on, and what is kept.",
+    REPORTS: "What is measured and written on the way.",
+}
 
-    fork: str | None = None
-    """Folder of a new run that starts from the newest state in --run-dir, which stays as it is; its
-    other settings may differ. The same command, or --run-dir with this folder, continues it."""
 
-    seed: int = 0
-    """Seed of initial weights, latents and data order (0 to 4294967295)."""
+@dataclass(frozen=True)
+class TrainConfig:
+    """Train a GAN on a dataset. Run the same command again to continue from the newest checkpoint.
 
-    batch_size: int = 64
-    """Real images a step; the discriminator sees as many generated ones beside them."""
+    Ctrl-C saves a checkpoint and leaves.
+    """
 
-    train_images: int | None = None
-    """Use only the first N training images; all of them if not given."""
+    dataset: str = setting(
+        "mnist",
+        "mnist, fashion_mnist, kmnist, emnist/digits, or stacked_mnist (without labels).",
+        group=DATA,
+    )
+    data_dir: str = setting(
+        "data", "Folder of prepared datasets (see: jaxgan data --help).", group=DATA,
+        may_change=True,
+    )  # fmt: skip
+    train_images: int | None = setting(
+        None, "Use only the first N training images. None: all of them.", group=DATA, minimum=1
+    )
+    conditional: bool = setting(
+        True, "Condition both networks on class labels; --no-conditional trains a plain GAN.",
+        group=DATA, shapes_network=True,
+    )  # fmt: skip
 
-    conditional: bool = True
-    """Give both players the class label; --no-conditional trains the plain GAN."""
+    latent_size: int = setting(
+        64,
+        "Dimension of the latent vector, standard normal. Larger: more weights in the first layer.",
+        group=NETWORK, minimum=1, maximum=MAX_LATENT, shapes_network=True,
+    )  # fmt: skip
+    components: int | None = setting(
+        None,
+        """Number of mixture components K; argmax over the first K latent entries selects one of K
+        learned embeddings; 0 disables. None: 32 for grey images without labels, 0 for others.""",
+        group=NETWORK, minimum=0, shapes_network=True, neutral=0,
+    )  # fmt: skip
+    width: int = setting(
+        32,
+        """Channels of the feature map next to the image; smaller maps have 2x or 4x as many. Twice
+        the width takes about three times as long.""",
+        group=NETWORK, minimum=1, shapes_network=True,
+    )  # fmt: skip
+    residuals: int = setting(
+        0,
+        """Residual 1x1 convolution layers on each feature map of G. Two gain 15 to 20 % of the FID
+        on Fashion-MNIST and take 1.24 times as long; use --warmup-images 20000 with them.""",
+        group=NETWORK, minimum=0, maximum=MAX_RESIDUALS, shapes_network=True, neutral=0,
+    )  # fmt: skip
+    convolution: Literal["auto", "onednn", "gemm", "xla"] = setting(
+        "auto",
+        """Backend of the convolutions; backends agree to rounding. auto: the fastest that can be
+        had here.""",
+        group=NETWORK, may_change=True,
+    )  # fmt: skip
 
-    latent_size: int = 64
-    """Numbers in a latent vector, drawn from a standard normal distribution."""
+    loss: Literal["bce", "hinge", "rpgan"] | None = setting(
+        None,
+        """Binary cross-entropy (non-saturating), hinge, or relativistic pairing. None: bce with
+        labels, and rpgan without, where bce drops modes.""",
+        group=OBJECTIVE,
+    )  # fmt: skip
+    r1: float = setting(
+        1.0,
+        """Weight of the gradient penalty on real images (R1); 0 disables. Larger: more stable, less
+        detail.""",
+        group=OBJECTIVE, minimum=0,
+    )  # fmt: skip
+    r2: float = setting(
+        1.0, "Weight of the gradient penalty on generated images (R2); 0 disables.",
+        group=OBJECTIVE, minimum=0,
+    )  # fmt: skip
+    penalty_final: float = setting(
+        1.0, "Factor on both penalty weights that is reached after --anneal-images.",
+        group=OBJECTIVE, minimum=0, neutral=1.0,
+    )  # fmt: skip
 
-    components: int | None = None
-    """Kinds of images that G keeps apart: the largest of so many first numbers of a latent vector
-    picks one of as many learned vectors; 0 for none. Not given, it is 32 for grey images without
-    labels, and 0 for others."""
+    batch_size: int = setting(
+        64,
+        """Real images per step; D sees as many generated ones beside them. Larger: steadier
+        gradients, more memory, fewer steps per epoch.""",
+        group=SCHEDULE, minimum=1,
+    )  # fmt: skip
+    learning_rate: float = setting(
+        2.4e-3, "Adam's step size for both networks, at the start. Too large: losses diverge.",
+        group=SCHEDULE, above=0,
+    )  # fmt: skip
+    learning_rate_images: float = setting(
+        250_000.0,
+        """Images after which the learning rate has fallen to 1/sqrt(2); it falls on as
+        1/sqrt(images). Larger: it stays high for longer.""",
+        group=SCHEDULE, above=0,
+    )  # fmt: skip
+    warmup_images: float = setting(
+        0.0, "Images over which the learning rate rises linearly from 0; 0 disables.",
+        group=SCHEDULE, minimum=0, neutral=0.0,
+    )  # fmt: skip
+    beta1: float = setting(
+        0.0, "Adam's decay rate of the first moment, per step.", group=SCHEDULE, minimum=0, below=1
+    )
+    beta2: float = setting(
+        0.99, "Adam's decay rate of the second moment, per step, at the start.",
+        group=SCHEDULE, minimum=0, below=1,
+    )  # fmt: skip
+    beta2_final: float | None = setting(
+        None, "The same after --anneal-images. None: as at the start.",
+        group=SCHEDULE, minimum=0, below=1, neutral=None,
+    )  # fmt: skip
+    anneal_images: float = setting(
+        4e6, "Images over which --penalty-final and --beta2-final are approached (half cosine).",
+        group=SCHEDULE, above=0,
+    )  # fmt: skip
+    ema_half_life: float = setting(  # and at most 5 % of the images seen: StyleGAN2-ADA
+        500_000.0,
+        """Half-life, in images, of the exponential moving average of G's weights; shorter while a
+        run is young. Larger: smoother, slower to follow.""",
+        group=SCHEDULE, above=0,
+    )  # fmt: skip
 
-    width: int = 32
-    """Channels of both players' largest feature maps, next to the image; smaller ones have 2x as
-    many, and 4x from the third level on, which images of 32 pixels a side have."""
+    epochs: int = setting(
+        30, "Passes over the training images; a finished run continues when this is raised.",
+        group=RUN, minimum=1, may_change=True,
+    )  # fmt: skip
+    minutes: float | None = setting(
+        None,
+        """Train for so many minutes instead of --epochs. Compiling, samples, evaluation and saving
+        do not count. None: by --epochs.""",
+        group=RUN, above=0, may_change=True,
+    )  # fmt: skip
+    seed: int = setting(
+        0, "Seed of initial weights, latents and data order (0 to 4294967295).",
+        group=RUN, minimum=0, maximum=MAX_SEED,
+    )  # fmt: skip
+    run_dir: str = setting(
+        "checkpoints/mnist",
+        "Folder of the run: config, metrics, samples, checkpoints, the finished generator.",
+        group=RUN, may_change=True,
+    )  # fmt: skip
+    fork: str | None = setting(
+        None,
+        """Folder of a new run that starts from the newest checkpoint in --run-dir, which stays as
+        it is; other options may then differ.""",
+        group=RUN, may_change=True,
+    )  # fmt: skip
+    checkpoint_every: int = setting(
+        10, "Epochs between checkpoints; the last step is always saved.",
+        group=RUN, minimum=1, may_change=True,
+    )  # fmt: skip
+    checkpoint_minutes: float = setting(
+        5.0, "Minutes after which a checkpoint is due as well, if epochs are long.",
+        group=RUN, above=0, may_change=True,
+    )  # fmt: skip
+    keep_checkpoints: int = setting(
+        3,
+        "Keep the N most recent checkpoints, plus the best by FID (by KL for stacked_mnist).",
+        group=RUN, minimum=1, may_change=True,
+    )  # fmt: skip
+    compilation_cache: bool = setting(
+        True, "Keep compiled programs in the user's cache folder, so that the next start is quick.",
+        group=RUN, may_change=True,
+    )  # fmt: skip
 
-    residuals: int = 0
-    """Residual layers of G, 1x1 convolutions, on each of its feature maps; 0 is the plain DCGAN."""
-
-    loss: Literal["bce", "hinge", "rpgan"] | None = None
-    """What the players minimise: binary cross-entropy, hinge, or relativistic pairing. Not given,
-    it is bce with labels, and rpgan without, where bce forgets some kinds of images."""
-
-    r1: float = 1.0
-    """Weight of the penalty on D's gradients in real images (R1); 0 for none."""
-
-    r2: float = 1.0
-    """Weight of the penalty on D's gradients in generated images (R2); 0 for none."""
-
-    penalty_final: float = 1.0
-    """Share of both penalties' weights that is left after --anneal-images."""
-
-    learning_rate: float = 2.4e-3
-    """Adam's step size for both players (per step), at the start."""
-
-    learning_rate_images: float = 250_000.0
-    """Images after which the learning rate has fallen to 1/√2; it falls on as 1/√images."""
-
-    warmup_images: float = 0.0
-    """Images over which the learning rate rises from 0, so that D does not win at once; 0 for
-    none."""
-
-    beta1: float = 0.0
-    """Adam's decay of the first moment (per step)."""
-
-    beta2: float = 0.99
-    """Adam's decay of the second moment (per step), at the start."""
-
-    beta2_final: float | None = None
-    """Adam's decay of the second moment after --anneal-images; as at the start if not given."""
-
-    anneal_images: float = 4e6
-    """Images over which the penalties and Adam's decay reach their final values."""
-
-    ema_half_life: float = 500_000.0  # and at most 5 % of the images seen: StyleGAN2-ADA
-    """Half-life of the generator's weight average, in images; shorter while a run is young."""
-
-    convolution: Literal["auto", "onednn", "gemm", "xla"] = "auto"
-    """How convolutions run; they differ in speed and rounding. auto: the fastest that is there."""
-
-    compilation_cache: bool = True
-    """Keep what JAX compiles in the user's cache folder, so that the next start is quick."""
-
-    checkpoint_every: int = 10
-    """Epochs between checkpoints; the last step is always saved."""
-
-    checkpoint_minutes: float = 5.0
-    """Minutes after which a checkpoint is due, too, if epochs are long."""
-
-    keep_checkpoints: int = 3
-    """Checkpoints to keep: so many of the newest, and beside them the best by FID (by KL for
-    stacked_mnist)."""
-
-    evaluate_every: int = 5
-    """Epochs between evaluations on a few thousand images, which also stand at a run's end and
-    before each checkpoint of --checkpoint-every; 0 for none."""
-
-    report_every: int = 100
-    """Steps between lines in metrics.jsonl."""
-
-    convert: bool = True
-    """Write the finished generator, generator.tflite, at the end; --no-convert leaves it to
-    convert_tflite.py."""
-
-    saved_model: bool = False
-    """Write a TensorFlow SavedModel folder beside generator.tflite at the end."""
+    report_every: int = setting(
+        100, "Steps between lines in metrics.jsonl.", group=REPORTS, minimum=1, may_change=True
+    )
+    evaluate_every: int = setting(
+        5,
+        """Epochs between evaluations on a few thousand images; a run's end and the checkpoints of
+        --checkpoint-every are evaluated, too. 0 disables.""",
+        group=REPORTS, minimum=0, may_change=True,
+    )  # fmt: skip
+    convert: bool = setting(
+        True, "Write generator.tflite at the end; --no-convert leaves it to convert_tflite.py.",
+        group=REPORTS, may_change=True,
+    )  # fmt: skip
+    saved_model: bool = setting(
+        False, "Write a TensorFlow SavedModel folder as well.", group=REPORTS, may_change=True
+    )
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "train_images", "latent_size", "width",
-                     "checkpoint_every", "keep_checkpoints", "report_every"):  # fmt: skip
-            value = getattr(self, name)
-            require(self, name, value is None or value >= 1, "at least 1")
-        clock = self.minutes is None or 0 < self.minutes < math.inf
-        require(self, "minutes", clock, "a number above 0")
-        require(self, "checkpoint_minutes", self.checkpoint_minutes > 0, "a number above 0")
-        require(self, "evaluate_every", self.evaluate_every >= 0, "at least 0")
-        fits = self.latent_size <= MOST_LATENT
-        require(self, "latent_size", fits, f"at most {MOST_LATENT}")
-        fits = self.components is None or 0 <= self.components <= self.latent_size
-        require(self, "components", fits, f"0 to --latent-size, {self.latent_size}")
-        require(self, "residuals", 0 <= self.residuals <= MOST_RESIDUALS, f"0 to {MOST_RESIDUALS}")
-        for name in ("data_dir", "run_dir", "fork"):
-            require(self, name, getattr(self, name) != "", "the name of a folder")
-        require(
-            self, "saved_model", self.convert or not self.saved_model, "no --no-convert with it"
-        )
-        require(self, "seed", 0 <= self.seed < 2**32, "a whole number from 0 to 4294967295")
-        for name in ("learning_rate", "learning_rate_images", "anneal_images", "ema_half_life"):
-            require(self, name, 0 < getattr(self, name) < math.inf, "a number above 0")
-        for name in ("r1", "r2", "penalty_final", "warmup_images"):
-            require(self, name, 0 <= getattr(self, name) < math.inf, "a number of at least 0")
-        for name in ("beta1", "beta2", "beta2_final"):
-            value = getattr(self, name)
-            require(self, name, value is None or 0 <= value < 1, "a number from 0 to below 1")
+        for field in dataclasses.fields(self):
+            _check_bounds(field.name, getattr(self, field.name), settings()[field.name])
+        if self.components is not None and self.components > self.latent_size:
+            expected = f"0 to --latent-size, {self.latent_size}"
+            require(self, "components", False, expected)
+        for name in ("dataset", "data_dir", "run_dir", "fork"):
+            require(self, name, getattr(self, name) != "", "a name that is not empty")
+        fits = self.convert or not self.saved_model
+        require(self, "saved_model", fits, "no --no-convert with it")
+
+
+def settings(config: type[Any] = TrainConfig) -> dict[str, Setting]:
+    """Return what is known of each option of a configuration, by its name."""
+    return {field.name: field.metadata["setting"] for field in dataclasses.fields(config)}
+
+
+def _check_bounds(name: str, value: Any, known: Setting) -> None:
+    """Raise ``UserError`` where a number is out of its bounds, or is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return
+    wrong = (
+        not math.isfinite(value)
+        or (known.minimum is not None and value < known.minimum)
+        or (known.maximum is not None and value > known.maximum)
+        or (known.above is not None and value <= known.above)
+        or (known.below is not None and value >= known.below)
+    )
+    if wrong:
+        raise UserError(f"{option(name)}: expected {_in_words(known)}, got {value}")
+
+
+def _in_words(known: Setting) -> str:
+    """Return bounds as ``0 to 4``, ``at least 1``, ``above 0`` or ``from 0 to below 1``."""
+    if known.below is not None:
+        return f"a number from {known.minimum:g} to below {known.below:g}"
+    if known.above is not None:
+        return f"a number above {known.above:g}"
+    if known.minimum is not None and known.maximum is not None:
+        return f"{known.minimum} to {known.maximum}"
+    return "a finite number" if known.minimum is None else f"at least {known.minimum}"
 
 
 def require(config: object, name: str, holds: bool, expected: str) -> None:
-    """Raise ``UserError`` that names an option, what was expected and what came, if it is wrong.
-
-    Args:
-        config: The settings.
-        name: Of the one that is looked at.
-        holds: Whether it is right.
-        expected: What is right, in words.
-    """
+    """Raise ``UserError`` that names an option, what was expected and what came, if it is wrong."""
     if not holds:
         raise UserError(f"{option(name)}: expected {expected}, got {getattr(config, name)}")
 
@@ -217,12 +324,44 @@ def option(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def changes(old: TrainConfig, new: TrainConfig) -> list[tuple[str, object, object]]:
-    """Return (setting, old, new) for each setting that differs."""
+def options(names: Iterable[str]) -> str:
+    """Return options in a row: ``--width, --latent-size``."""
+    return ", ".join(map(option, names))
+
+
+def resolved(config: TrainConfig, spec: ImageSpec) -> TrainConfig:
+    """Return a configuration whose defaults that depend on the data are filled in.
+
+    It is what a run writes to its config.json; a resumed run takes them from there.
+    """
+    loss = config.loss or ("bce" if spec.classes else "rpgan")
+    components = config.components
+    if components is None:
+        # Colour channels may each show something of their own, as Stacked MNIST's do: far more
+        # kinds than components, which then make some of them more frequent than others.
+        mixed = not spec.classes and spec.shape[2] == 1
+        components = min(COMPONENTS, config.latent_size) if mixed else 0
+    return dataclasses.replace(config, loss=loss, components=components)
+
+
+DEPENDS_ON_DATA = ("loss", "components")  # what ``resolved`` fills in
+
+
+def resumed(config: TrainConfig, known: TrainConfig) -> TrainConfig:
+    """Return a configuration with defaults that depend on the data taken from a known run."""
+    taken = {
+        name: getattr(known, name) for name in DEPENDS_ON_DATA if getattr(config, name) is None
+    }
+    return dataclasses.replace(config, **taken)
+
+
+def changes(old: TrainConfig, new: TrainConfig) -> list[tuple[str, Any, Any]]:
+    """Return (name, old, new) of each option that differs."""
     before, after = dataclasses.asdict(old), dataclasses.asdict(new)
     return [(name, before[name], after[name]) for name in before if before[name] != after[name]]
 
 
-def differences(old: TrainConfig, new: TrainConfig) -> list[tuple[str, object, object]]:
-    """Return those of the ``changes`` that may not be in a run."""
-    return [change for change in changes(old, new) if change[0] not in MAY_CHANGE]
+def differences(old: TrainConfig, new: TrainConfig) -> list[tuple[str, Any, Any]]:
+    """Return those of the ``changes`` that a resumed run may not have."""
+    known = settings()
+    return [change for change in changes(old, new) if not known[change[0]].may_change]

@@ -1,0 +1,5 @@
+"""``python -m jaxgan``: the same as ``jaxgan``."""
+
+from jaxgan.commands.main import main
+
+main()
