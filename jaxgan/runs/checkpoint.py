@@ -3,8 +3,8 @@
 A checkpoint is a folder ``state/STEP`` of the run directory:
 
 - ``default/``: the state, as Orbax writes it;
-- ``metrics.jsonl``: the run's reports up to that step;
-- ``checkpoint.json``: the score, and the SHA-256 of every other file.
+- ``checkpoint.json``: the score, how far metrics.jsonl had come, and the SHA-256 of every other
+  file.
 
 It is made as ``.STEP.new`` and renamed when it is whole and on the disk, so a folder that is
 named by a step was complete once: whatever is wrong with it came later.
@@ -20,8 +20,6 @@ import logging
 import os
 import re
 import shutil
-import sys
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -32,35 +30,34 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
-from jaxgan import progress
 from jaxgan.errors import OutputError, UserError, first_line
-from jaxgan.files import Lock, read_regular, sha256, sweep, sync_folder, write_whole
-from jaxgan.gan import State
+from jaxgan.gan.step import State
+from jaxgan.io.files import read_regular, sha256, sweep, sync_folder, write_whole
+from jaxgan.runs.lock import Lock
+from jaxgan.runs.log import Mark
 
 _FOLDER = "state"  # in the run directory, a folder a step
 _ITEM = "default"  # what Orbax itself calls a checkpoint's only item
-_METRICS = "metrics.jsonl"
-_SEAL, _MOST = "checkpoint.json", 1 << 20  # its name, and the most bytes of it that are read
+_SEAL, _MAX_BYTES = "checkpoint.json", 1 << 20  # its name, and the most bytes of it that are read
 _NEW, _OLD = ".{}.new", ".{}.old"  # names of what is being written or removed, by its step
-
-
-def _ignore_orphans(unraisable: Any) -> None:
-    """Report what could not be raised, unless it is one of TensorStore's orphans."""
-    if str(unraisable.exc_value) != "Event loop is closed":
-        sys.__unraisablehook__(unraisable)
-
-
-# When a read or write fails, Orbax closes its event loop and raises. What else was under way then
-# reports to nobody: TensorStore through the hook, asyncio and Orbax through their logs, Python by a
-# warning; hundreds of lines on a full disk. The fault itself is raised, and ends in one sentence.
-sys.unraisablehook = _ignore_orphans
-warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
-logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
+_LOG_COPY = "metrics.jsonl"  # of the run's log, up to the newest checkpoint
+# Errors of the system that say what lies there, and not that it cannot be read just now.
+_LASTING = {
+    errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.EINVAL, errno.EACCES, errno.EPERM,
+    errno.EFBIG, errno.ELOOP,
+}  # fmt: skip
+_log = logging.getLogger(__name__)
 
 
 class Saved(NamedTuple):
-    """A checkpoint as it lies on the disk, with its score, lower is better, if it has one."""
+    """A checkpoint as it lies on the disk.
+
+    Attributes:
+        step: Its step.
+        date: When it was written.
+        size: Bytes of its files.
+        score: Lower is better; None if it was not evaluated.
+    """
 
     step: int
     date: datetime.datetime
@@ -69,14 +66,18 @@ class Saved(NamedTuple):
 
 
 class Restored(NamedTuple):
-    """What a run goes on from: a state, and the bytes of metrics.jsonl as they were then."""
+    """What a run continues from: a state, and how far its log had come then."""
 
     state: State
-    metrics: bytes
+    mark: Mark
+
+
+class Damaged(Exception):
+    """A checkpoint's files are not those that were written."""
 
 
 class Store:
-    """The checkpoints of one run directory, for one process at a time; a thread writes them.
+    """The checkpoints of one run directory, which is locked; a thread writes them.
 
     Of all that are saved, the newest few are kept, and the one with the lowest score.
     Use as a context: leaving it waits for the disk.
@@ -92,8 +93,7 @@ class Store:
         self._run_dir, self._keep = run_dir, keep
         self._lock = Lock(run_dir)
         if self._lock.left_by:
-            progress.say(f"{run_dir}: the lock that {self._lock.left_by} left is taken over")
-        _sweep(run_dir)
+            _log.info("%s: the lock that %s left is taken over", run_dir, self._lock.left_by)
         self._thread = ThreadPoolExecutor(1)
         self._writing: Future[None] | None = None
 
@@ -102,42 +102,54 @@ class Store:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         with self._lock, self._thread:
-            if kind is None:  # else that fault is what should be told
-                self.settle()
+            if kind is None:  # else that fault is what should be raised
+                self.wait()
 
-    def save(self, state: State, metrics: bytes, score: float | None = None) -> None:
+    def sweep(self) -> None:
+        """Remove what a killed process left half written."""
+        for name in (_NEW, _OLD):
+            for folder in (self._run_dir / _FOLDER).glob(name.format("*")):
+                shutil.rmtree(folder, ignore_errors=True)
+        for folder in (self._run_dir, self._run_dir / _FOLDER, self._run_dir / "samples"):
+            sweep(folder)
+
+    @property
+    def log_copy(self) -> Path:
+        """Where the run's log keeps a copy of itself."""
+        return self._run_dir / _FOLDER / _LOG_COPY
+
+    def save(self, state: State, mark: Mark, score: float | None = None) -> None:
         """Write a state under its step, in the background. A step already there is left alone.
 
         Args:
             state: The state.
-            metrics: Content of metrics.jsonl up to its step.
-            score: What says how good its images are, lower is better; None if nobody looked.
+            mark: How far the log has come.
+            score: What says how good its images are, lower is better; None if not evaluated.
 
         Raises:
             OutputError: The checkpoint before this one could not be written.
         """
-        self.settle()
+        self.wait()
         step = int(state.step)
         if not _step_dir(self._run_dir, step).exists():
             copy = jax.tree.map(np.array, state)  # the next step reuses the state's buffers
-            self._writing = self._thread.submit(self._write, step, copy, metrics, score)
+            self._writing = self._thread.submit(self._write, step, copy, mark, score)
 
-    def settle(self, wait: bool = True) -> None:
+    def wait(self, block: bool = True) -> None:
         """Wait for the last checkpoint; ``OutputError`` if it could not be written.
 
         Args:
-            wait: Whether to wait; if not, only one that has ended is looked at.
+            block: Whether to wait; if not, only one that has ended is looked at.
         """
-        if self._writing is not None and (wait or self._writing.done()):
+        if self._writing is not None and (block or self._writing.done()):
             writing, self._writing = self._writing, None
             writing.result()
 
-    def _write(self, step: int, state: State, metrics: bytes, score: float | None) -> None:
+    def _write(self, step: int, state: State, mark: Mark, score: float | None) -> None:
         new = self._run_dir / _FOLDER / _NEW.format(step)
         try:
             _write_orbax(new / _ITEM, state)
-            write_whole(new / _METRICS, metrics)
-            _seal(new, score)
+            _seal(new, score, mark)
             new.rename(_step_dir(self._run_dir, step))
             sync_folder(new.parent)
             self._drop()
@@ -150,37 +162,45 @@ class Store:
     def _drop(self) -> None:
         """Remove all but the newest and the best."""
         entries = saved(self._run_dir)
-        best = min((one for one in entries if one.score is not None), key=_score, default=None)
+        scored = [(entry.score, entry) for entry in entries if entry.score is not None]
+        best = min(scored, key=lambda pair: pair[0], default=(None, None))[1]
         for entry in entries[: -self._keep]:
             if entry != best:
                 old = self._run_dir / _FOLDER / _OLD.format(entry.step)  # never a half of it
                 _step_dir(self._run_dir, entry.step).rename(old)
                 shutil.rmtree(old)
 
-    def restore_newest(self, like: State) -> Restored | None:
+    def restore_newest(self, shape: State) -> Restored | None:
         """Return the newest sound checkpoint; None where none was ever written.
 
         Damaged ones are named in a warning, and those newer than the one returned are moved to
         ``damaged/`` in the run directory, since the run will write their steps again.
 
         Args:
-            like: Gives the names, shapes and dtypes of the state.
+            shape: Gives the names, shapes and dtypes of the state.
 
         Raises:
-            UserError: There are checkpoints, but none is sound.
+            UserError: There are checkpoints, but none is sound; or the newest sound one cannot be
+                read, or is of another network. Nothing is moved then.
         """
-        damaged: dict[int, Exception] = {}
+        damaged: dict[int, Damaged] = {}
         for step in [entry.step for entry in reversed(saved(self._run_dir))]:
             folder = _step_dir(self._run_dir, step)
             try:
-                tree, metrics = _read(folder), (folder / _METRICS).read_bytes()
-                state = as_state(tree, like)
-            except Exception as error:  # noqa: BLE001 Orbax raises many kinds for damaged files
+                tree, mark = _read(folder), _mark(folder)
+            except Damaged as error:
                 damaged[step] = error
                 continue
+            try:
+                state = as_state(tree, shape)
+            except ValueError as error:
+                raise UserError(
+                    f"checkpoint {folder} is not of the network in config.json: {error}; put the "
+                    "right file back, or give another --run-dir"
+                ) from error
             _warn_damaged(self._run_dir, damaged)
             self._set_aside(damaged)
-            return Restored(state, metrics)
+            return Restored(state, mark)
         if damaged:
             _warn_damaged(self._run_dir, damaged)
             raise UserError(
@@ -228,11 +248,11 @@ def load(run_dir: Path, step: int | None = None) -> tuple[int, dict[str, Any]]:
         raise UserError(
             f"--step: {run_dir} has checkpoints {', '.join(map(str, steps))}, got {step}"
         )
-    damaged: dict[int, Exception] = {}
+    damaged: dict[int, Damaged] = {}
     for candidate in reversed(steps) if step is None else [step]:
         try:
             tree = _read(_step_dir(run_dir, candidate))
-        except Exception as error:  # noqa: BLE001 Orbax raises many kinds for damaged files
+        except Damaged as error:
             damaged[candidate] = error
             continue
         _warn_damaged(run_dir, damaged)
@@ -246,14 +266,14 @@ def fault(run_dir: Path, step: int) -> str | None:
     """Return in words what is wrong with a checkpoint's files; None if nothing is."""
     try:
         _verify(_step_dir(run_dir, step))
-    except (OSError, ValueError) as error:
+    except Damaged as error:
         return first_line(error)
     return None
 
 
-def as_state(tree: dict[str, Any], like: State) -> State:
+def as_state(tree: dict[str, Any], shape: State) -> State:
     """Return what ``load`` gave as a state; ``ValueError`` where it is none of such a network."""
-    found, expected = named_leaves(tree), named_leaves(like)
+    found, expected = named_leaves(tree), named_leaves(shape)
     if found.keys() != expected.keys():
         odd = min(found.keys() ^ expected.keys())
         raise ValueError(f"{odd} is {'unknown' if odd in found else 'missing'}")
@@ -264,7 +284,7 @@ def as_state(tree: dict[str, Any], like: State) -> State:
                 f"got {found[name].dtype}{list(found[name].shape)}"
             )
     return jax.tree.unflatten(
-        jax.tree.structure(like), [jnp.array(found[name]) for name in expected]
+        jax.tree.structure(shape), [jnp.array(found[name]) for name in expected]
     )
 
 
@@ -291,55 +311,88 @@ def _step_dir(run_dir: Path, step: int) -> Path:
     return run_dir / _FOLDER / str(step)
 
 
-def _sweep(run_dir: Path) -> None:
-    """Remove what a killed process left half written."""
-    for name in (_NEW, _OLD):
-        for folder in (run_dir / _FOLDER).glob(name.format("*")):
-            shutil.rmtree(folder, ignore_errors=True)
-    for folder in (run_dir, run_dir / "samples"):
-        sweep(folder)
-
-
 def _write_orbax(path: Path, state: State) -> None:
     with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as writer:
         writer.save(path.absolute(), state)
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    """Return a checkpoint's arrays; one of many exceptions where it is not as it was written."""
+    """Return a checkpoint's arrays.
+
+    Raises:
+        Damaged: Its files are not those that were written.
+        UserError: They are, but cannot be read: a failing disk, another Orbax.
+    """
     _verify(folder)
-    with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as reader:
-        tree = reader.restore((folder / _ITEM).absolute())
+    try:
+        with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as reader:
+            tree = reader.restore((folder / _ITEM).absolute())
+    except MemoryError:
+        raise
+    except Exception as error:  # Orbax raises many kinds
+        raise UserError(
+            f"checkpoint {folder} is sound but cannot be read by Orbax {ocp.__version__}: "
+            f"{first_line(error)}; nothing was changed"
+        ) from error
     return jax.tree.map(np.asarray, tree)
 
 
-def _seal(folder: Path, score: float | None) -> None:
+def _seal(folder: Path, score: float | None, mark: Mark) -> None:
     """Write a checkpoint's last file, which tells all the others from damaged ones."""
-    content = {"score": score, "sha256": _checksums(folder)}
-    write_whole(folder / _SEAL, json.dumps({**content, "seal": _own(content)}, indent=2).encode())
+    content = {"score": score, "log": mark._asdict(), "sha256": _checksums(folder)}
+    sealed = {**content, "seal": _digest(content)}
+    write_whole(folder / _SEAL, json.dumps(sealed, indent=2).encode())
 
 
-def _own(content: Mapping[str, Any]) -> str:
+def _digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _verify(folder: Path) -> None:
-    """Raise ``ValueError`` or ``OSError`` where a checkpoint's files are not those written."""
+    """Raise ``Damaged`` where a checkpoint's files are not those that were written.
+
+    Raises:
+        UserError: Nobody can tell, as the system does not read them just now.
+    """
     try:
-        text = read_regular(folder / _SEAL, _MOST)
+        content = _read_seal(folder)
+        found = _checksums(folder)
+    except OSError as error:
+        if error.errno in _LASTING:
+            raise Damaged(first_line(error)) from error
+        raise UserError(
+            f"checkpoint {folder} cannot be read: {error.strerror}; nothing was changed"
+        ) from error
+    for name, expected in content["sha256"].items():
+        if found.get(name) != expected:
+            raise Damaged(f"{name} is {'changed' if name in found else 'missing'}")
+
+
+def _read_seal(folder: Path) -> dict[str, Any]:
+    """Return what a seal holds; ``Damaged`` or ``OSError`` where it is none."""
+    try:
+        content = json.loads(read_regular(folder / _SEAL, _MAX_BYTES))
+        seal = content.pop("seal")
+        content["sha256"].items()
+        if seal == _digest(content):
+            return content
     except FileNotFoundError as error:
-        raise ValueError(f"{_SEAL} is missing") from error
-    try:
-        content = json.loads(text)
-        seal, expected = content.pop("seal"), content["sha256"].items()
+        raise Damaged(f"{_SEAL} is missing") from error
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{_SEAL} is changed") from error
-    if seal != _own(content):
-        raise ValueError(f"{_SEAL} is changed")
-    found = _checksums(folder)
-    for name, expected_sum in expected:
-        if found.get(name) != expected_sum:
-            raise ValueError(f"{name} is {'changed' if name in found else 'missing'}")
+        raise Damaged(f"{_SEAL} is changed") from error
+    raise Damaged(f"{_SEAL} is changed")
+
+
+def _mark(folder: Path) -> Mark:
+    """Return how far the log had come; the seal is sound, but its author may be hostile."""
+    try:
+        mark = Mark(**_read_seal(folder)["log"])
+        kinds = tuple(map(type, mark))
+    except (TypeError, KeyError) as error:
+        raise Damaged(f"{_SEAL} is changed") from error
+    if kinds != (int, str, int, str, float, int) or not 0 <= mark.certain_bytes <= mark.bytes:
+        raise Damaged(f"{_SEAL} is changed")
+    return mark
 
 
 def _checksums(folder: Path) -> dict[str, str]:
@@ -359,23 +412,19 @@ def _describe(path: Path) -> Saved:
     date = datetime.datetime.fromtimestamp(path.stat().st_mtime)
     size = sum(file.stat().st_size for file in _files(path))
     try:
-        score = json.loads(read_regular(path / _SEAL, _MOST))["score"]
+        score = _read_seal(path)["score"]
         score = None if score is None else float(score)
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+    except (OSError, ValueError, TypeError, KeyError, Damaged):
         score = None  # restoring names the fault
     return Saved(int(path.name), date, size, score)
 
 
-def _score(entry: Saved) -> float:
-    return entry.score
-
-
-def _warn_damaged(run_dir: Path, faults: Mapping[int, Exception]) -> None:
+def _warn_damaged(run_dir: Path, damaged: Mapping[int, Damaged]) -> None:
     """Name damaged checkpoints in one line."""
-    if faults:
-        progress.warn(
+    if damaged:
+        _log.warning(
             "; ".join(
                 f"checkpoint {_step_dir(run_dir, step)} is damaged: {first_line(error)}"
-                for step, error in faults.items()
+                for step, error in damaged.items()
             )
         )

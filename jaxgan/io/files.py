@@ -1,13 +1,11 @@
-"""Files and standard output: read within bounds, written whole or not at all, locked."""
+"""Files and standard output: read within bounds, written whole or not at all."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import os
-import socket
 import stat
 import sys
 import tempfile
@@ -15,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from jaxgan.errors import OutputError, UserError
+from jaxgan.errors import OutputError
 
 _BESIDE = ".jaxgan."  # how names of files begin that are not whole yet
 _BLOCK = 1 << 20  # bytes read at a time
@@ -34,33 +32,33 @@ def open_regular(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def read_most(file: BinaryIO, most: int) -> bytes:
+def read_at_most(file: BinaryIO, max_bytes: int) -> bytes:
     """Return what is left of a stream, but no more than some bytes.
 
     Memory goes to what is there, not to the number that is asked for.
     """
-    blocks, left = [], most
+    blocks, left = [], max_bytes
     while left and (block := file.read(min(left, _BLOCK))):
         blocks.append(block)
         left -= len(block)
     return b"".join(blocks)
 
 
-def read_regular(path: Path, most: int) -> bytes:
+def read_regular(path: Path, max_bytes: int) -> bytes:
     """Return the content of a regular file.
 
     Args:
         path: The file.
-        most: Bytes that it may have.
+        max_bytes: Bytes that it may have.
 
     Raises:
         OSError: It cannot be read, is of another kind or larger; ``strerror`` says why.
     """
     with open_regular(path) as file:
-        large = os.fstat(file.fileno()).st_size > most
-        content = b"" if large else read_most(file, most + 1)
-    if large or len(content) > most:  # some files of the system tell no size
-        raise OSError(errno.EFBIG, f"it is larger than {most:,} bytes", str(path))
+        large = os.fstat(file.fileno()).st_size > max_bytes
+        content = b"" if large else read_at_most(file, max_bytes + 1)
+    if large or len(content) > max_bytes:  # some files of the system tell no size
+        raise OSError(errno.EFBIG, f"it is larger than {max_bytes:,} bytes", str(path))
     return content
 
 
@@ -130,57 +128,6 @@ def sha256(path: Path) -> str:
     """Return the SHA-256 of a file, 64 lower-case hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-class Lock:
-    """A folder taken for this process, until it is closed or the process ends, however it ends.
-
-    Use as a context: leaving it gives the folder free.
-
-    Attributes:
-        left_by: Pid and host of a process that had the folder and was killed; None if none was.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        """Take a folder, made if it is missing.
-
-        Raises:
-            UserError: Another process has it.
-            OutputError: It cannot be made.
-        """
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._file = os.fdopen(os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666), "r+")
-        except OSError as error:
-            raise OutputError(
-                f"cannot write {folder}: {error.strerror}; choose another --run-dir"
-            ) from error
-        owner = " ".join(self._file.read(200).split())
-        try:
-            # Of the kernel: gone with its process, so a file left behind locks nobody out.
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._file.close()
-            who = f" ({owner})" if owner else ""
-            raise UserError(
-                f"another process{who} trains in {folder}; give another --run-dir"
-            ) from error
-        self.left_by = owner or None
-        self._note(f"pid {os.getpid()} on {socket.gethostname()}\n")
-
-    def _note(self, owner: str) -> None:
-        with contextlib.suppress(OSError):  # a full disk: the lock holds all the same
-            self._file.seek(0)
-            self._file.truncate()
-            self._file.write(owner)
-            self._file.flush()
-
-    def __enter__(self) -> Lock:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._note("")
-        self._file.close()
 
 
 def sweep(folder: Path) -> None:

@@ -1,0 +1,1 @@
+"""A run directory: its configuration, checkpoints and log."""
