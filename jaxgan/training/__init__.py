@@ -1,0 +1,1 @@
+"""The loop around the training step, and what it reports, measures and draws."""

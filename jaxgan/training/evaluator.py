@@ -1,0 +1,84 @@
+"""How good the generator is while it trains: few images, quick metrics, the same each time."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import NamedTuple
+
+from jaxgan.config import ImageSpec, TrainConfig
+from jaxgan.data import dataset
+from jaxgan.drawing.evaluation import draw_requested
+from jaxgan.drawing.run_generator import RunGenerator
+from jaxgan.gan.step import GAN, State
+from jaxgan.metrics import features
+from jaxgan.metrics.collapse import collapse
+from jaxgan.metrics.reference import Reference, Triples, reference
+from jaxgan.runs.run import Snapshot
+
+_IMAGES = 5_000
+_FIRST = 1_000  # index of the first, so that they are none of those on the sample sheets
+_log = logging.getLogger(__name__)
+
+
+class Quality(NamedTuple):
+    """What a generator is worth.
+
+    Attributes:
+        metrics: Values by name, such as fid, recall, agreement.
+        warning: How it has collapsed, in words; None if it has not.
+    """
+
+    metrics: dict[str, float]
+    warning: str | None
+
+
+class Evaluator:
+    """Evaluates G's weight EMA now and then; logs it once if no network knows the dataset."""
+
+    def __init__(
+        self, config: TrainConfig, spec: ImageSpec, train: dataset.Dataset, gan: GAN
+    ) -> None:
+        """Read what the images are compared with.
+
+        Raises:
+            UserError: The test images cannot be read.
+        """
+        self._config, self._spec, self._gan = config, spec, gan
+        self._every = config.evaluate_every
+        self._last: tuple[int, float] | None = None
+        self._reference: Reference | Triples | None = None
+        if not self._every:
+            return
+        if config.dataset not in features.known():
+            _log.info("no feature network for %s: the run is not evaluated", config.dataset)
+            self._every = 0
+            return
+        test = dataset.load(config.dataset, config.data_dir, "test")
+        if config.train_images:  # labels are requested as all training images have them
+            train = dataset.load(config.dataset, config.data_dir)
+        self._reference = reference(config.dataset, train, test)
+
+    def is_due(self, epoch: int) -> bool:
+        """Return whether an epoch is one of those that are evaluated."""
+        return self._every > 0 and epoch % self._every == 0
+
+    def evaluate(self, state: State) -> Quality | None:
+        """Return what a state's generator is worth; None if it is not evaluated."""
+        if self._reference is None:
+            return None
+        step = int(state.step)
+        snapshot = Snapshot(self._config, self._spec, state.ema, step)
+        generator = RunGenerator(snapshot, gan=self._gan)
+        labels = self._reference.requested_labels(_IMAGES)
+        drawn = draw_requested(generator, self._config.seed, labels, first=_FIRST)
+        quick = self._reference.quick(*drawn)
+        self._last = step, quick.score
+        metrics = {name: value for name, value in quick._asdict().items() if value is not None}
+        images_seen = step * self._config.batch_size
+        return Quality(metrics, collapse(metrics, images_seen, self._reference.classes, _IMAGES))
+
+    def score(self, state: State) -> float | None:
+        """Return the score of a state, lower is better; None if it was not evaluated."""
+        step, score = self._last or (-1, math.nan)
+        return score if step == int(state.step) and math.isfinite(score) else None
