@@ -1,14 +1,20 @@
-"""What the tests share: real digits prepared by TFDS, one trained run, its model, the program."""
+"""What the tests share: real digits prepared by TFDS, one trained run, its model, the programs."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple, NoReturn
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).parent.parent
 FIXTURE = Path(__file__).parent / "fixture"
@@ -31,6 +37,30 @@ os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = _CACHE.name  # so that nothing is l
 os.environ["ASAN_OPTIONS"] = "allocator_may_return_null=1"
 
 
+class Done(NamedTuple):
+    """What a program left, named as subprocess names it."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def call(command: Callable[[str], NoReturn], program: str, *arguments: str | Path) -> Done:
+    """Run a command in this process, as its entry point does: options in, exit code out."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    before, sys.argv = sys.argv, [program, *map(str, arguments)]
+    code: object = None
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            command(program)
+    except SystemExit as left:
+        code = left.code or 0
+    finally:
+        sys.argv = before
+    assert isinstance(code, int), "a command has to end by SystemExit"
+    return Done(code, *(one.buffer.getvalue().decode(errors="replace") for one in (out, err)))
+
+
 def run(*command: str | Path, **options) -> subprocess.CompletedProcess[str]:
     """Run a command in the repository's root; output as text."""
     return subprocess.run(
@@ -44,15 +74,15 @@ def python(*arguments: str | Path, **options) -> subprocess.CompletedProcess[str
     return run(sys.executable, *arguments, env=environment, **options)
 
 
-def train(
-    *arguments: str | Path, convert: bool = False, **options
-) -> subprocess.CompletedProcess[str]:
-    """Run train.py with the small network; converting takes most of the time of a short run."""
+def train(*arguments: str | Path, convert: bool = False) -> Done:
+    """Train the small network in this process; converting takes most of the time of a short run."""
+    from jaxgan.commands.train import command
+
     ends = () if convert else ("--no-convert",)
-    return python("train.py", *SMALL, *ends, *arguments, **options)
+    return call(command, "train.py", *SMALL, *ends, *arguments)
 
 
-def refused(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
+def refused(done: Done | subprocess.CompletedProcess[str], code: int, *words: str) -> None:
     """Check that a command ended with a code and a message of at most two lines, no traceback."""
     assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
     lines = done.stderr.strip().splitlines()
@@ -62,26 +92,47 @@ def refused(done: subprocess.CompletedProcess[str], code: int, *words: str) -> N
         assert word in done.stderr, done.stderr
 
 
+def shared(tmp_path_factory, name: str, make: Callable[[Path], None]) -> Path:
+    """Return a folder that one of the tests' processes makes for all of them; nobody changes it."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = base / name
+    with FileLock(base / f"{name}.lock"):
+        if not folder.exists():
+            aside = base / f"{name}.part"
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.mkdir()
+            make(aside)
+            aside.rename(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory) -> Path:
     """The fixture's digits as a TFDS dataset, made by the importer without network."""
-    from jaxgan import data
 
-    folder = tmp_path_factory.mktemp("data")
-    data.import_idx("mnist", str(folder), FIXTURE)
-    return folder
+    def make(folder: Path) -> None:
+        from jaxgan.data import dataset, tfds
+
+        tfds.import_idx("mnist", str(folder), FIXTURE)
+        for split in ("train", "test"):  # so that what is kept of them is there for all
+            dataset.load("mnist", str(folder), split)
+
+    return shared(tmp_path_factory, "data", make)
+
+
+def trained(folder: Path, *arguments: str | Path) -> None:
+    """Train a run that is converted at its end."""
+    done = train("--run-dir", folder / "run", *arguments, convert=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="session")
 def run_dir(data_dir, tmp_path_factory) -> Path:
     """A run of two epochs with a checkpoint and an evaluation after each."""
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    done = train(
-        "--data-dir", data_dir, "--run-dir", folder, "--epochs", "2", "--checkpoint-every", "1",
-        "--evaluate-every", "1", convert=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return folder
+    options = ("--epochs", "2", "--checkpoint-every", "1", "--evaluate-every", "1")
+    make = lambda folder: trained(folder, "--data-dir", data_dir, *options)  # noqa: E731
+    return shared(tmp_path_factory, "run", make) / "run"
 
 
 @pytest.fixture(scope="session")
@@ -93,13 +144,9 @@ def model(run_dir) -> Path:
 @pytest.fixture(scope="session")
 def plain_model(data_dir, tmp_path_factory) -> Path:
     """The generator of a plain GAN, without classes."""
-    folder = tmp_path_factory.mktemp("runs") / "plain"
-    done = train(
-        "--no-conditional", "--data-dir", data_dir, "--run-dir", folder, "--epochs", "1",
-        convert=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return folder / "generator.tflite"
+    options = ("--no-conditional", "--epochs", "1", "--data-dir", data_dir)
+    folder = shared(tmp_path_factory, "plain", lambda folder: trained(folder, *options))
+    return folder / "run" / "generator.tflite"
 
 
 def _built(preset: str) -> Path:

@@ -21,7 +21,8 @@ from typing import NamedTuple
 
 from conftest import FIXTURE, ROOT
 
-from jaxgan import checkpoint, data
+from jaxgan.data import dataset, tfds
+from jaxgan.runs import checkpoint
 
 EPOCH = 20  # steps: 1,000 digits in batches of 50
 INTERVAL = 2 * EPOCH  # steps between checkpoints
@@ -34,7 +35,7 @@ VARIANTS = (
     (),
     ("--loss", "hinge", "--dataset", "fashion_mnist"),
     ("--loss", "rpgan", "--beta2-final", "0.9", "--penalty-final", "0.1", "--anneal-images", "2e4"),
-    ("--no-conditional", "--evaluate-every", "3", "--epochs", "12"),  # looks take a second each
+    ("--no-conditional", "--evaluate-every", "3", "--epochs", "12"),  # evaluations take a second
     ("--dataset", "stacked_mnist", "--train-images", "1000"),
     ("--r1", "0", "--r2", "0", "--dataset", "kmnist"),
     ("--loss", "hinge", "--r1", "0", "--r2", "0", "--no-conditional", "--dataset", "emnist/digits"),
@@ -44,8 +45,8 @@ IN_WRITING, ANYWHERE = "inside checkpoint writing", "anywhere"
 
 def prepare(folder: Path) -> Path:
     """Prepare the fixture's digits under the name of each dataset; return their folder."""
-    for name in data.NAMES:
-        data.import_idx(name, str(folder), FIXTURE)
+    for name in dataset.NAMES:
+        tfds.import_idx(name, str(folder), FIXTURE)
     return folder
 
 

@@ -27,7 +27,8 @@ from typing import NamedTuple
 import faults
 from conftest import ROOT
 
-from jaxgan import checkpoint, progress
+from jaxgan.runs import checkpoint
+from jaxgan.runs.log import StepReport, read_log
 
 EPOCHS = ("--epochs", "150", "--convert")
 EIGHT = ("--epochs", "8", "--convert")
@@ -233,9 +234,9 @@ def long(work: Path, data_dir: Path, steps: int) -> Iterator[Row]:
         [min(one[column] for one in part) for part in (before, after)] for column in (2, 3)
     )
     rates = [
-        line["images_per_second"]
-        for line in progress.read_log(run_dir / "metrics.jsonl")
-        if not progress.is_look(line) and line["step"] > WARM
+        record.images_per_second
+        for record in read_log(run_dir / "metrics.jsonl")
+        if isinstance(record, StepReport) and record.step > WARM
     ]
     quarter = len(rates) // 4
     drift = statistics.median(rates[:quarter]) / statistics.median(rates[-quarter:]) - 1

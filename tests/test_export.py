@@ -1,42 +1,64 @@
-"""Conversion: what is in the file, what is told of it, and that no wrong file is ever written."""
+"""Conversion: what is in the file, what is known of it, and that no wrong file is ever written."""
 
+import copy
 import dataclasses
 import hashlib
 import json
-import tempfile
-from pathlib import Path
-from typing import get_args
+import logging
+import os
+import shutil
+import subprocess
+import sys
+from typing import NamedTuple, get_args
 
 import jax
 import numpy as np
 import optax
 import pytest
-from conftest import python, refused
+from conftest import ROOT, python, refused
 
-from jaxgan import convert, data, export, images, models, scores, tflite
-from jaxgan.config import ImageSpec, Quantization, TrainConfig
-from jaxgan.errors import ModelError, OutputError
-from jaxgan.gan import make_gan
-from jaxgan.latents import latents
-from jaxgan.metrics import features, fid, table
+from jaxgan import Generator
+from jaxgan.commands import convert as command
+from jaxgan.config import BATCH_SIZES, ImageSpec, Quantization, TrainConfig
+from jaxgan.data import dataset
+from jaxgan.drawing.generator import to_levels
+from jaxgan.drawing.run_generator import RunGenerator
+from jaxgan.errors import ModelError, OutputError, UserError
+from jaxgan.export import checks, convert, converter, graph, report
+from jaxgan.export.convert import Conversion
+from jaxgan.export.signatures import probe
+from jaxgan.gan.latents import latents
+from jaxgan.gan.networks import ACTIVATIONS, GeneratorNetwork
+from jaxgan.gan.step import make_gan
+from jaxgan.metrics import features, fid
+from jaxgan.metrics.reference import Scores
+from jaxgan.runs.run import Run, Snapshot
+from jaxgan.version import __version__
 
 KINDS = get_args(Quantization)
 BLOCKS = 4 * 4 * 8 * 16  # weights, zeros included, of the last layer as LiteRT runs it
 
 
 @pytest.fixture(scope="module")
-def source(run_dir):
-    return export.from_run(run_dir)
+def snapshot(run_dir):
+    return Run.open(run_dir).snapshot()
 
 
 @pytest.fixture(scope="module")
-def real(source, data_dir):
-    return scores.reference(source, str(data_dir))
+def real(snapshot, data_dir):
+    return checks.find_reference(snapshot, str(data_dir))
+
+
+@pytest.fixture(scope="module")
+def conversion(snapshot, real):
+    """A conversion in this process, to write from."""
+    with Conversion(snapshot, BATCH_SIZES, real) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
 def every(run_dir, data_dir, tmp_path_factory):
-    """A folder with a file of each kind, and what was said."""
+    """A folder with a file of each kind, and what was printed."""
     folder = tmp_path_factory.mktemp("every")
     done = python(
         "convert_tflite.py", "--checkpoint", run_dir, "--out", folder / "g.tflite",
@@ -47,106 +69,129 @@ def every(run_dir, data_dir, tmp_path_factory):
     return folder, done.stdout
 
 
+@pytest.fixture
+def converted_before(monkeypatch, conversion):
+    """TensorFlow is not asked again: what it made before is what it makes."""
+    monkeypatch.setattr(converter, "save", lambda *_: None)
+    monkeypatch.setattr(converter, "flatbuffer", lambda *_: conversion._float.content)
+
+
+class Done(NamedTuple):
+    """What a call of the program left, named as subprocess does."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def call(monkeypatch, capfd):
+    """Return what calls the program in this process."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["convert", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            command.command()
+        return Done(left.value.code, *capfd.readouterr())
+
+    return run
+
+
 def of_kind(folder, kind):
     """Return the path of a kind's file in a folder, and the facts beside it."""
     path = folder / ("g.tflite" if kind == "none" else f"g-{kind}.tflite")
     return path, json.loads(path.with_suffix(".json").read_text())
 
 
-def test_the_file_draws_what_jax_draws(run_dir, model):
-    source = export.from_run(run_dir)
-    generator = tflite.Generator.read(model)
+def test_the_file_draws_what_jax_draws(snapshot, model):
     latent, label = np.asarray(latents(3, range(100), 64)), np.arange(100, dtype=np.int32) % 10
-    expected = make_gan(source.config, source.spec).sample(source.params, latent, label)
-    assert np.abs(generator.draw(latent, label) - expected).max() < 1e-5
+    expected = RunGenerator(snapshot).draw_values(latent, label)
+    with Generator(model) as generator:
+        assert np.abs(generator.draw_values(latent, label) - expected).max() < 1e-5
 
 
 def test_what_the_file_says_of_itself(model):
-    generator = tflite.Generator.read(model)
-    assert generator.batch_sizes == [64, 1]
-    assert generator.latent_size == 64
-    assert (generator.image_shape, generator.classes) == ((28, 28, 1), 10)
-    metadata = dict(generator.metadata)
+    info = Generator(model).info
+    assert info.batch_sizes == (64, 1)
+    assert info.latent_size == 64
+    assert (info.image_shape, info.classes) == ((28, 28, 1), 10)
+    metadata = dict(info.metadata)
     assert metadata.pop("revision") and metadata.pop("report")
     assert metadata == {
-        "version": "0.1.0", "dataset": "mnist", "seed": "0", "step": "40", "latent_size": "64",
+        "version": __version__, "dataset": "mnist", "seed": "0", "step": "40", "latent_size": "64",
         "classes": "10", "image_shape": "28,28,1", "quantization": "none",
     }  # fmt: skip
 
 
 def test_the_graph_is_small(model):
-    assert tflite.operations(model.read_bytes()) == [
+    assert graph.operations(model.read_bytes()) == [
         "EMBEDDING_LOOKUP", "FULLY_CONNECTED", "ADD", "LEAKY_RELU", "RESHAPE", "TRANSPOSE_CONV",
         "LEAKY_RELU", "CONV_2D", "TANH", "RESHAPE", "TRANSPOSE", "RESHAPE",
     ]  # fmt: skip
 
 
-def test_signatures_share_their_weights(source, tmp_path):
-    sizes = []
-    for batch_sizes in ((1,), (1, 8, 64)):
-        path = tmp_path / f"{len(batch_sizes)}.tflite"
-        sizes.append(export.export(source, path, batch_sizes).facts["bytes"])
-    weights = 4 * (BLOCKS + sum(leaf.size for leaf in jax.tree.leaves(source.params)))
-    assert weights < sizes[0] < weights + 15_000
-    assert sizes[1] < sizes[0] + 10_000
+def test_signatures_share_their_weights(snapshot, model):
+    weights = 4 * (BLOCKS + sum(leaf.size for leaf in jax.tree.leaves(snapshot.params)))
+    assert weights < model.stat().st_size < weights + 25_000  # of three signatures
 
 
-def test_conversion_is_deterministic(source, real, model, every, tmp_path):
-    for kind in ("none", "int8"):  # the others differ from these in no way that could change
-        export.export(source, tmp_path / "again.tflite", kind=kind, real=real)
-        assert (tmp_path / "again.tflite").read_bytes() == of_kind(every[0], kind)[0].read_bytes()
+def test_conversion_is_deterministic(conversion, model, every, tmp_path):
+    # The others differ from these in no way that could change.
+    conversion.write(tmp_path / "again.tflite", "int8")
+    assert (tmp_path / "again.tflite").read_bytes() == of_kind(every[0], "int8")[0].read_bytes()
     # Training converts in the same way.
     assert model.read_bytes() == of_kind(every[0], "none")[0].read_bytes()
 
 
-def test_the_command_line(run_dir, tmp_path):
+def test_the_command_line(call, run_dir, tmp_path):
     out = tmp_path / "new" / "g.tflite"
-    done = python(
-        "convert_tflite.py", "--checkpoint", run_dir, "--out", out, "--batch-sizes", "1", "5",
+    done = call(
+        "--checkpoint", run_dir, "--out", out, "--batch-sizes", "1", "5",
         "--step", "20", "--saved-model", tmp_path / "saved", "--data-dir", tmp_path / "none",
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    assert (done.returncode, done.stderr) == (0, "")
     words = (
         "generate_1, generate_5", "TRANSPOSE_CONV", f"{out.stat().st_size:,} bytes",
-        "no FID, no label agreement", "not prepared", "jaxgan.data prepare mnist",
+        "no FID, no label agreement", "not prepared", "jaxgan data prepare mnist",
     )  # fmt: skip
     for word in words:
         assert word in done.stdout
     facts = json.loads((tmp_path / "new" / "g.json").read_text())
-    assert facts["scores"] is None
+    assert facts["metrics"] is None
     assert facts["run"]["step"] == 20 and facts["run"]["images_seen"] == 20 * 50
-    assert tflite.Generator.read(out).metadata["step"] == "20"
+    with Generator(out) as generator:
+        assert generator.info.metadata["step"] == "20"
+        assert generator.info.batch_sizes == (5, 1)
     assert (tmp_path / "saved" / "saved_model.pb").exists()
 
 
 @pytest.mark.parametrize("wrong", ("values", "shape", "nothing"))
-@pytest.mark.parametrize("signature", ("generate_1", "between_1"))
-def test_a_wrong_conversion_writes_no_file(source, tmp_path, monkeypatch, signature, wrong):
-    right = tflite.Generator.run
+@pytest.mark.parametrize("method", ("draw_values", "draw_values_between"))
+def test_a_wrong_conversion_writes_no_file(
+    snapshot, converted_before, tmp_path, monkeypatch, method, wrong
+):
+    right = getattr(Generator, method)
 
-    def run(self, name, inputs):
-        image = right(self, name, inputs)
-        if name != signature:
-            return image
+    def draw(self, *inputs):
+        image = right(self, *inputs)
         return {"values": image + 2e-4, "shape": image[:, :14], "nothing": image * np.nan}[wrong]
 
-    monkeypatch.setattr(tflite.Generator, "run", run)
+    monkeypatch.setattr(Generator, method, draw)
     with pytest.raises(ModelError, match="the conversion is wrong") as caught:
-        export.export(source, tmp_path / "g.tflite", force=True)
+        convert.convert(snapshot, tmp_path / "g.tflite", force=True, data_dir=str(tmp_path))
     assert caught.value.exit_code == 3
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_plain_gan(plain_model):
-    generator = tflite.Generator.read(plain_model)
+    generator = Generator(plain_model)
     assert generator.classes == 0
-    assert tflite.operations(plain_model.read_bytes()) == [
+    assert graph.operations(plain_model.read_bytes()) == [
         "FULLY_CONNECTED", "SLICE", "MUL", "SOFTMAX", "FULLY_CONNECTED", "ADD", "LEAKY_RELU",
         "RESHAPE", "TRANSPOSE_CONV", "LEAKY_RELU", "CONV_2D", "TANH", "RESHAPE", "TRANSPOSE",
         "RESHAPE",
     ]  # fmt: skip
-    assert generator.draw(np.zeros((3, 64), np.float32), None).shape == (3, 28, 28, 1)
+    assert generator.draw_values(np.zeros((3, 64)), None).shape == (3, 28, 28, 1)
 
 
 def delegates(path) -> dict[str, int]:
@@ -163,7 +208,7 @@ def delegates(path) -> dict[str, int]:
         signature = alone.signatureDefs[number]
         alone.subgraphs = [alone.subgraphs[signature.subgraphIndex]]
         signature.subgraphIndex, alone.signatureDefs = 0, [signature]
-        runtime = interpreter.Interpreter(model_content=tflite._packed(alone))
+        runtime = interpreter.Interpreter(model_content=graph.pack(alone))
         runtime.allocate_tensors()
         # Those that a delegate took over are told beside it.
         names = [one["op_name"] for one in runtime._get_ops_details()]
@@ -180,19 +225,18 @@ def test_one_delegate_runs_each_graph(model, plain_model):
 @pytest.mark.parametrize("shape", [(32, 32, 3), (16, 16, 1), (60, 60, 3), (20, 24, 1), (64, 64, 1)])
 def test_other_image_shapes_convert(tmp_path, shape):
     config, spec = TrainConfig(width=4, latent_size=16), ImageSpec(shape, 3)
-    source = export.Source(config, spec, make_gan(config, spec).init().average, 0)
-    for path in converted(source, tmp_path, {"none": 110, "int8": 25}):
-        assert tflite.Generator.read(path).image_shape == shape
+    made = Snapshot(config, spec, make_gan(config, spec).init().ema, 0)
+    for path in converted(made, tmp_path, {"none": 110, "int8": 25}):
+        assert Generator(path).image_shape == shape
 
 
-def converted(source, folder, least):
+def converted(snapshot, folder, least):
     """Return a file of each kind that is named, with the least PSNR (dB) that it may have."""
-    with tempfile.TemporaryDirectory() as scratch:
-        conversion = export.Conversion(source, Path(scratch))
+    with Conversion(snapshot) as conversion:
         reports = [conversion.write(folder / f"{kind}.tflite", kind) for kind in least]
-    for report, psnr_db in zip(reports, least.values(), strict=True):
-        assert report.facts["difference"]["psnr_db"] > psnr_db
-    return [report.path for report in reports]
+    for one, psnr_db in zip(reports, least.values(), strict=True):
+        assert one.facts["difference"]["psnr_db"] > psnr_db
+    return [one.path for one in reports]
 
 
 def test_residual_layers_convert(tmp_path):
@@ -200,11 +244,11 @@ def test_residual_layers_convert(tmp_path):
     noise = np.random.default_rng(0)  # as the converter drops layers of zeros
     params = jax.tree.map(
         lambda leaf: leaf + noise.normal(0, 0.05, leaf.shape).astype(np.float32),
-        make_gan(config, spec).init().average,
+        make_gan(config, spec).init().ema,
     )
     least = {"none": 110, "float16": 60, "dynamic": 30, "int8": 25}
-    for path in converted(export.Source(config, spec, params, 0), tmp_path, least):
-        words = " ".join(tflite.operations(path.read_bytes()))
+    for path in converted(Snapshot(config, spec, params, 0), tmp_path, least):
+        words = " ".join(graph.operations(path.read_bytes()))
         assert words.count("CONV_2D LEAKY_RELU ADD") == 2
     assert set(delegates(tmp_path / "none.tflite").values()) == {1}
 
@@ -223,38 +267,28 @@ def test_residual_layers_convert(tmp_path):
         (("--forced",), ("--forced",)),
     ],
 )
-def test_wrong_options(run_dir, tmp_path, arguments, words):
+def test_wrong_options(call, run_dir, tmp_path, arguments, words):
     arguments = [part.format(tmp=tmp_path) for part in arguments]
-    done = python(
-        "convert_tflite.py", "--checkpoint", run_dir, "--out", tmp_path / "g.tflite", *arguments
-    )  # fmt: skip
-    refused(done, 2, *words)
+    given = () if "--checkpoint" in arguments else ("--checkpoint", run_dir)
+    refused(call(*given, "--out", tmp_path / "g.tflite", *arguments), 2, *words)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_config_is_json_for_people(run_dir):
-    content = json.loads((run_dir / "config.json").read_text())
-    assert content["version"] and content["settings"]["dataset"] == "mnist"
-    assert content["images"] == {"shape": [28, 28, 1], "classes": 10, "count": 1000}
-
-
-def test_a_wrong_conversion_ends_the_program_with_exit_3(run_dir, tmp_path):
-    code = (
-        "import runpy, sys; from jaxgan import tflite\n"
-        "right = tflite.Generator.run\n"
-        "tflite.Generator.run = lambda *rest: right(*rest) + 1e-3\n"
-        f"sys.argv = ['x', '--checkpoint', {str(run_dir)!r}, '--out', {str(tmp_path / 'g')!r}]\n"
-        "runpy.run_path('convert_tflite.py', run_name='__main__')\n"
-    )
-    refused(python("-c", code), 3, "the conversion is wrong", "nothing was written")
+def test_a_wrong_conversion_ends_the_program_with_exit_3(
+    call, run_dir, tmp_path, converted_before, monkeypatch
+):
+    right = Generator.draw_values
+    monkeypatch.setattr(Generator, "draw_values", lambda *inputs: right(*inputs) + 1e-3)
+    done = call("--checkpoint", run_dir, "--out", tmp_path / "g", "--data-dir", tmp_path)
+    refused(done, 3, "the conversion is wrong", "nothing was written")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_saved_model_does_not_replace_another_folder(run_dir, tmp_path):
+def test_a_saved_model_does_not_replace_another_folder(call, run_dir, tmp_path, converted_before):
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious" / "file").write_text("kept")
-    done = python(
-        "convert_tflite.py", "--checkpoint", run_dir, "--out", tmp_path / "g.tflite",
+    done = call(
+        "--checkpoint", run_dir, "--out", tmp_path / "g.tflite", "--data-dir", tmp_path / "none",
         "--saved-model", tmp_path / "precious",
     )  # fmt: skip
     refused(done, 5, "precious", "no SavedModel")
@@ -262,15 +296,15 @@ def test_a_saved_model_does_not_replace_another_folder(run_dir, tmp_path):
     assert (tmp_path / "precious" / "file").read_text() == "kept"
 
 
-def test_json_does_not_stand_where_the_file_should(run_dir, tmp_path):
-    done = python("convert_tflite.py", "--checkpoint", run_dir, "--out", tmp_path / "g.json")
+def test_json_does_not_stand_where_the_file_should(call, run_dir, tmp_path):
+    done = call("--checkpoint", run_dir, "--out", tmp_path / "g.json")
     refused(done, 2, "--out", "generator.tflite", "g.json")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_each_kind_is_smaller_than_the_one_before(every, source):
-    folder, said = every
-    parameters = sum(leaf.size for leaf in jax.tree.leaves(source.params))
+def test_each_kind_is_smaller_than_the_one_before(every, snapshot):
+    folder, printed = every
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(snapshot.params))
     assert len(list(folder.iterdir())) == 2 * len(KINDS)
     for kind, bytes_each in zip(KINDS, (4, 2, 1, 1), strict=True):
         path, facts = of_kind(folder, kind)
@@ -278,13 +312,14 @@ def test_each_kind_is_smaller_than_the_one_before(every, source):
         assert facts["bytes"] == path.stat().st_size
         # Biases keep 4 bytes, a kernel of less than 1,024 weights stays float.
         assert path.stat().st_size < bytes_each * (parameters + BLOCKS) + 25_000
-        assert f"{path}: {path.stat().st_size:,} bytes" in said
+        assert f"{path}: {path.stat().st_size:,} bytes" in printed
 
 
 def test_inputs_and_outputs_stay_float(every):
     for kind in KINDS:
         path, facts = of_kind(every[0], kind)
-        assert facts["signatures"] == tflite.Generator.read(path).signatures()
+        info = Generator(path).info
+        assert facts["signatures"] == [report._signature(one) for one in info.signatures]
         assert [one["name"] for one in facts["signatures"]] == [
             "between_1", "generate_1", "generate_64",
         ]  # fmt: skip
@@ -293,7 +328,7 @@ def test_inputs_and_outputs_stay_float(every):
             floats, ints = ({"dtype": name, "shape": [rows]} for name in ("float32", "int32"))
             expected = {"latent": {"dtype": "float32", "shape": [rows, 64]}, "label": ints}
             if signature["name"] == "between_1":
-                expected |= {"toward": ints, "share": floats}
+                expected |= {"target_label": ints, "weight": floats}
             assert signature["inputs"] == expected
             assert signature["outputs"] == {
                 "image": {"dtype": "float32", "shape": [rows, 28, 28, 1]}
@@ -312,7 +347,7 @@ def test_what_has_8_bits(every):
             for tensor in model.subgraphs[-1].tensors
             if np.prod(tensor.shape) > 1024 and model.buffers[tensor.buffer].data is not None
         }
-        return types, tflite.operations(content)
+        return types, graph.operations(content)
 
     types, (_, plain) = schema.TensorType, of("none")
     assert of("none")[0] == {types.FLOAT32}
@@ -325,65 +360,66 @@ def test_what_has_8_bits(every):
     assert set(plain) < set(operations)
 
 
-def test_int8_leaves_rare_values_out(every, source):
+def test_int8_leaves_rare_values_out(every, snapshot):
     from ai_edge_litert import schema_py_generated as schema
 
     content = of_kind(every[0], "int8")[0].read_bytes()
     model = schema.ModelT.InitFromPackedBuf(content, 0)
-    order = tflite.operations(content)
-    graph = model.subgraphs[-1]  # generate_64
-    assert len(graph.operators) == len(order)
+    order = graph.operations(content)
+    largest = model.subgraphs[-1]  # generate_64
+    assert len(largest.operators) == len(order)
 
     def reach(operation, which):
         """Return what the 256 levels of an operation's output span."""
         at = [index for index, name in enumerate(order) if name == operation][which]
-        return 255 * graph.tensors[graph.operators[at].outputs[0]].quantization.scale[0]
+        return 255 * largest.tensors[largest.operators[at].outputs[0]].quantization.scale[0]
 
-    inputs = convert.probe(source, 1_000_000, 512)
-    _, kept = models.Generator(source.spec, 8, "xla").apply(
-        {"params": source.params}, inputs["latent"], inputs["label"], mutable=[models.RESULTS]
+    inputs = probe(snapshot, 1_000_000, 512)
+    _, kept = GeneratorNetwork(snapshot.spec, 8, "xla").apply(
+        {"params": snapshot.params}, inputs["latent"], inputs["label"], mutable=[ACTIVATIONS]
     )
-    hidden = np.asarray(kept[models.RESULTS]["up_1"]["result"])
+    hidden = np.asarray(kept[ACTIVATIONS]["up_1"]["activation"])
     assert reach("LEAKY_RELU", -1) == pytest.approx((hidden.max() - hidden.min()) / 2, rel=1e-3)
     before_tanh = order[order.index("TANH") - 1]
     assert reach(before_tanh, -1) <= 10.01
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_facts_are_what_an_own_computation_finds(every, source, data_dir, kind):
+def test_the_facts_are_what_an_own_computation_finds(every, snapshot, data_dir, kind):
     path, facts = of_kind(every[0], kind)
-    generator, gan = tflite.Generator.read(path), make_gan(source.config, source.spec)
+    generator, of_run = Generator(path), RunGenerator(snapshot)
     assert facts["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
 
     index = np.arange(256)
     latent, label = np.asarray(latents(0, index, 64)), (index % 10).astype(np.int32)
-    toward, share = (index // 10 % 10).astype(np.int32), (index % 11 / 10).astype(np.float32)
-    between = gan.sample(source.params, latent, label, toward, share)
+    target, weight = (index // 10 % 10).astype(np.int32), (index % 11 / 10).astype(np.float32)
+    mix = latent, label, target, weight
     errors = [
-        generator.draw(latent, label) - gan.sample(source.params, latent, label),
-        generator.between(latent, label, toward, share) - between,
+        generator.draw_values(latent, label) - of_run.draw_values(latent, label),
+        generator.draw_values_between(*mix) - of_run.draw_values_between(*mix),
     ]
     largest = max(np.abs(error).max() for error in errors)
     mean = np.abs(errors[0]).mean() * 2 / 3 + np.abs(errors[1]).mean() / 3  # of three signatures
     noise = np.square(errors[0]).mean() * 2 / 3 + np.square(errors[1]).mean() / 3
     close = {"rel": 0.3 if kind == "none" else 0.01}  # float differs by rounding alone
-    assert facts["difference"]["largest"] == pytest.approx(largest, **close)
+    assert facts["difference"]["max"] == pytest.approx(largest, **close)
     assert facts["difference"]["mean"] == pytest.approx(mean, **close)
     assert facts["difference"]["psnr_db"] == pytest.approx(10 * np.log10(4 / noise), rel=0.02)
     assert facts["difference"]["latents"] == 256
 
-    index, label = np.arange(10_000), data.load("mnist", str(data_dir)).label
+    index, label = np.arange(10_000), dataset.load("mnist", str(data_dir)).label
     label = np.resize(np.random.default_rng(0).permutation(label), 10_000)
-    drawn = images.to_uint8(generator.draw(np.asarray(latents(0, index, 64)), label))
+    drawn = to_levels(generator.draw_values(np.asarray(latents(0, index, 64)), label))
     weights = features.load("mnist")
     seen = features.see(weights, drawn)
-    test = features.see(weights, data.load("mnist", str(data_dir), "test").image)
-    assert facts["scores"]["images"] == 10_000
-    assert facts["scores"]["fid"] == pytest.approx(fid.fid(seen.feature, test.feature), rel=1e-3)
-    assert facts["scores"]["agreement"] == pytest.approx(np.mean(seen.label == label), abs=1e-3)
+    test = features.see(weights, dataset.load("mnist", str(data_dir), "test").image)
+    metrics = facts["metrics"]
+    assert metrics["images"] == 10_000
+    assert metrics["fid"] == pytest.approx(fid.fid(seen.feature, test.feature), rel=1e-3)
+    assert metrics["agreement"] == pytest.approx(np.mean(seen.label == label), abs=1e-3)
     _, of_float = of_kind(every[0], "none")
-    assert facts["scores"]["float_fid"] == of_float["scores"]["fid"]
-    assert facts["scores"]["float_agreement"] == of_float["scores"]["agreement"]
+    assert metrics["float_fid"] == of_float["metrics"]["fid"]
+    assert metrics["float_agreement"] == of_float["metrics"]["agreement"]
 
     speed = facts["latency_ms"]
     assert set(speed) == {"generate_1", "generate_64", "method"} and "median" in speed["method"]
@@ -393,7 +429,7 @@ def test_the_facts_are_what_an_own_computation_finds(every, source, data_dir, ki
 def test_the_facts_inside_are_those_beside(every):
     for kind in KINDS:
         path, beside = of_kind(every[0], kind)
-        metadata = tflite.Generator.read(path).metadata
+        metadata = Generator(path).info.metadata
         inside = json.loads(metadata["report"])
         assert metadata["quantization"] == kind
         assert set(beside) - set(inside) == {"file", "bytes", "sha256", "latency_ms"}
@@ -401,25 +437,23 @@ def test_the_facts_inside_are_those_beside(every):
         assert list(beside)[-len(inside) :] == list(inside)
 
 
-def test_the_facts_name_the_run_and_its_tools(every, source, tmp_path):
+def test_the_facts_name_the_run_and_its_tools(every, conversion, data_dir):
     _, facts = of_kind(every[0], "dynamic")
     assert facts["run"] == {
         "dataset": "mnist", "seed": 0, "step": 40, "images_seen": 2000,
         "options": {"batch_size": 50, "width": 8, "learning_rate": 1e-3},
     }  # fmt: skip
-    assert facts["revision"] == export.revision()
+    assert facts["revision"] == report.revision()
     assert set(facts["versions"]) == {"jaxgan", "jax", "flax", "tensorflow", "ai-edge-litert"}
     assert facts["versions"]["jax"] == jax.__version__
-    wanted = convert.signatures(source, (64, 1))
-    convert.save(source, wanted, tmp_path)
-    graph = convert.flatbuffer(source, wanted, tmp_path, "dynamic")
-    assert facts["graph_sha256"] == hashlib.sha256(graph).hexdigest()
+    made = conversion._make("dynamic").content
+    assert facts["graph_sha256"] == hashlib.sha256(made).hexdigest()
 
 
 @pytest.fixture(scope="module")
-def spoilt(source, data_dir):
-    """A generator of each class's mean digit. Huge values of one class are too much for int8."""
-    digits, gan = data.load("mnist", str(data_dir)), make_gan(source.config, source.spec)
+def spoilt(snapshot, data_dir, real):
+    """A conversion of each class's mean digit. Huge values of one class are too much for int8."""
+    digits, gan = dataset.load("mnist", str(data_dir)), make_gan(snapshot.config, snapshot.spec)
     label, adam = np.arange(10), optax.adam(1e-2)
     mean = np.stack([digits.image[digits.label == one].mean(0) for one in label]) / 127.5 - 1
 
@@ -431,44 +465,51 @@ def spoilt(source, data_dir):
         updates, moments = adam.update(jax.grad(loss)(params), moments)
         return optax.apply_updates(params, updates), moments
 
-    params, moments = source.params, adam.init(source.params)
+    params, moments = snapshot.params, adam.init(snapshot.params)
     for index in range(300):
         latent = latents(0, np.arange(10 * index, 10 * index + 10), 64)
         params, moments = step(params, moments, latent)
     params = jax.tree.map(np.array, params)
     params["classes"]["table"][9] *= 1000
-    return source._replace(params=params)
+    with Conversion(snapshot._replace(params=params), BATCH_SIZES, real) as made:
+        yield made
 
 
-def test_a_poor_file_is_refused(spoilt, real, tmp_path):
+def test_a_poor_file_is_refused(spoilt, tmp_path):
     path = tmp_path / "g.tflite"
     words = r"g.tflite was not written: .*label agreement falls from \d+.\d% to \d+.\d%.*--force"
     with pytest.raises(ModelError, match=words) as caught:
-        export.export(spoilt, path, kind="int8", real=real)
+        spoilt.write(path, "int8")
     assert caught.value.exit_code == 3
     assert list(tmp_path.iterdir()) == []
-    written = export.export(spoilt, path, kind="int8", real=real, force=True)
+    written = spoilt.write(path, "int8", force=True)
     assert "because of --force: its label agreement falls" in written.text()
-    assert tflite.Generator.read(path).metadata["quantization"] == "int8"
-    score = json.loads((tmp_path / "g.json").read_text())["scores"]
-    assert score["agreement"] < score["float_agreement"] - 0.01
+    assert Generator(path).info.metadata["quantization"] == "int8"
+    metrics = json.loads((tmp_path / "g.json").read_text())["metrics"]
+    assert metrics["agreement"] < metrics["float_agreement"] - 0.01
 
 
-def test_a_poor_file_does_not_keep_the_others_away(spoilt, tmp_path, capsys):
+def test_a_poor_file_does_not_keep_the_others_away(spoilt, tmp_path, monkeypatch, caplog):
+    unmeasured = copy.copy(spoilt)  # with nothing to compare with but JAX
+    difference = spoilt._float.checked.difference
+    unmeasured._real = None
+    unmeasured._float = spoilt._float._replace(checked=checks.Checked(difference, None))
+    monkeypatch.setattr(Conversion, "__exit__", lambda *_: None)
+    monkeypatch.setattr(convert, "Conversion", lambda *_: unmeasured)
+    caplog.set_level(logging.INFO, "jaxgan")
     with pytest.raises(ModelError, match=r"g-int8.tflite was not written.* dB.*--force") as caught:
-        export.export_all(spoilt, tmp_path / "g.tflite")
+        convert.convert_all(spoilt._snapshot, tmp_path / "g.tflite", data_dir=str(tmp_path))
     assert "\n" not in str(caught.value)
-    said = capsys.readouterr().out
     for kind in ("none", "float16", "dynamic"):
         path, facts = of_kind(tmp_path, kind)
-        assert facts["scores"] is None
-        assert str(path) in said
+        assert facts["metrics"] is None
+        assert f"{path}: {path.stat().st_size:,} bytes" in caplog.text
     assert not list(tmp_path.glob("*int8*"))
 
 
 def measured(fid_, agreement, psnr=60.0):
-    score = None if fid_ is None else table.Score(fid_, agreement)
-    return scores.Measured(scores.Difference(0.1, 0.1, psnr, 256), score)
+    scores = None if fid_ is None else Scores(fid_, agreement)
+    return checks.Checked(checks.Difference(0.1, 0.1, psnr, 256), scores)
 
 
 @pytest.mark.parametrize(
@@ -490,23 +531,56 @@ def measured(fid_, agreement, psnr=60.0):
     ],
 )
 def test_what_is_too_poor(kind, quantised, float_, words):
-    reason = scores.refusal(kind, measured(*quantised), measured(*float_))
+    reason = checks.refusal(kind, measured(*quantised), measured(*float_))
     assert (reason is None) == (not words)
     for word in words:
         assert word in reason
 
 
-def test_datasets_that_nobody_can_score(source, data_dir, capsys):
-    for dataset, word in (("kmnist", "no feature network"), ("stacked_mnist", "modes")):
-        config = dataclasses.replace(source.config, dataset=dataset)
-        assert scores.reference(source._replace(config=config), str(data_dir)) is None
-        assert word in capsys.readouterr().out
-    spec = dataclasses.replace(source.spec, shape=(32, 32, 1))
-    assert scores.reference(source._replace(spec=spec), str(data_dir)) is None
-    assert "images of 32x32x1, expected 28x28x1" in capsys.readouterr().out
-    spec = dataclasses.replace(source.spec, classes=3)
-    assert scores.reference(source._replace(spec=spec), str(data_dir)) is None
-    assert "3 classes, expected 10" in capsys.readouterr().out
+@pytest.fixture
+def log(caplog):
+    caplog.set_level(logging.INFO, "jaxgan")
+    return caplog
+
+
+def test_datasets_that_nobody_can_score(snapshot, data_dir, log):
+    for name, word in (("kmnist", "no feature network"), ("stacked_mnist", "modes")):
+        config = dataclasses.replace(snapshot.config, dataset=name)
+        assert checks.find_reference(snapshot._replace(config=config), str(data_dir)) is None
+        assert word in log.text
+    spec = dataclasses.replace(snapshot.spec, shape=(32, 32, 1))
+    assert checks.find_reference(snapshot._replace(spec=spec), str(data_dir)) is None
+    assert "images of 32x32x1, expected 28x28x1" in log.text
+    spec = dataclasses.replace(snapshot.spec, classes=3)
+    assert checks.find_reference(snapshot._replace(spec=spec), str(data_dir)) is None
+    assert "3 classes, expected 10" in log.text
+
+
+def test_a_missing_dataset_leaves_the_comparison_with_jax(snapshot, tmp_path, log):
+    assert checks.find_reference(snapshot, str(tmp_path)) is None
+    assert "not prepared" in log.text and "jaxgan data prepare mnist" in log.text
+    assert checks.find_reference(snapshot, None) is None
+
+
+def test_a_damaged_dataset_is_no_missing_one(snapshot, data_dir, tmp_path, log):
+    folder = shutil.copytree(data_dir, tmp_path / "data")
+    for path in folder.rglob("*"):
+        if path.is_file() and path.suffix != ".json":
+            path.write_bytes(b"damaged")
+    with pytest.raises(UserError, match=r"damaged.*--data-dir.*--force"):
+        convert.convert(snapshot, tmp_path / "g.tflite", quantize="int8", data_dir=str(folder))
+    assert not (tmp_path / "g.tflite").exists()
+    assert checks.find_reference(snapshot, str(folder), force=True) is None
+    assert "no FID, no label agreement" in log.text and "damaged" in log.text
+
+
+def test_a_run_without_evaluation_is_compared_with_jax_alone(snapshot, monkeypatch):
+    wanted = []
+    monkeypatch.setattr(checks, "find_reference", lambda _, folder, force: wanted.append(folder))
+    for every, given in ((0, None), (1, None), (0, "other")):
+        config = dataclasses.replace(snapshot.config, evaluate_every=every, data_dir="of run")
+        convert._reference(snapshot._replace(config=config), given, force=False)
+    assert wanted == [None, "of run", "other"]
 
 
 def test_a_run_ends_with_the_same_facts(every, run_dir, plain_model):
@@ -516,37 +590,72 @@ def test_a_run_ends_with_the_same_facts(every, run_dir, plain_model):
     for name in set(expected) - changing:
         assert found[name] == expected[name]
     plain = json.loads(plain_model.with_suffix(".json").read_text())
-    assert plain["scores"] is None  # it was trained with --evaluate-every 0
+    assert plain["metrics"] is None  # it was trained with --evaluate-every 0
     assert [one["name"] for one in plain["signatures"]] == ["generate_1", "generate_64"]
 
 
-def test_between_two_classes(source, model):
-    generator = tflite.Generator.read(model)
-    latent, label = np.asarray(latents(5, range(30), 64)), np.arange(30) % 10
-    toward, share = np.arange(30) * 7 % 10, np.linspace(0, 1, 30)
-    drawn = generator.between(latent, label, toward, share)
-    gan = make_gan(source.config, source.spec)
-    share = share.astype(np.float32)
-    assert np.abs(drawn - gan.sample(source.params, latent, label, toward, share)).max() < 1e-5
-    still = generator.between(latent, label, toward, np.zeros(30))
-    assert np.abs(still - generator.draw(latent, label)).max() < 1e-5
-    there = generator.between(latent, label, toward, np.ones(30))
-    assert np.abs(there - generator.draw(latent, toward)).max() < 1e-5
-    assert np.abs(there - still)[label != toward].max() > 0.1
+def test_between_two_classes(snapshot, model):
+    generator, of_run = Generator(model), RunGenerator(snapshot)
+    latent, label = np.asarray(latents(5, range(30), 64)), np.arange(30, dtype=np.int32) % 10
+    target, weight = label * 7 % 10, np.linspace(0, 1, 30, dtype=np.float32)
+    drawn = generator.draw_values_between(latent, label, target, weight)
+    expected = of_run.draw_values_between(latent, label, target, weight)
+    assert np.abs(drawn - expected).max() < 1e-5
+    still = generator.draw_values_between(latent, label, target, np.zeros(30))
+    assert np.abs(still - generator.draw_values(latent, label)).max() < 1e-5
+    there = generator.draw_values_between(latent, label, target, np.ones(30))
+    assert np.abs(there - generator.draw_values(latent, target)).max() < 1e-5
+    assert np.abs(there - still)[label != target].max() > 0.1
 
 
-def test_nothing_between(model, plain_model):
-    latent, zeros = np.zeros((1, 64), np.float32), np.zeros(1)
-    with pytest.raises(ModelError, match="no classes"):
-        tflite.Generator.read(plain_model).between(latent, zeros, zeros, zeros)
-    older = tflite.Generator(model.read_bytes().replace(b"between_1", b"bEtWeEn_1"))
-    assert older.draw(latent, zeros).shape == (1, 28, 28, 1)
-    with pytest.raises(ModelError, match="convert it again"):
-        older.between(latent, zeros, zeros, zeros)
-
-
-def test_another_json_file_is_left_alone(source, tmp_path):
+def test_another_json_file_is_left_alone(snapshot, tmp_path):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(OutputError, match="--out"):
-        export.export(source, tmp_path / "config.tflite", (1,))
+        convert.convert(snapshot, tmp_path / "config.tflite")
     assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
+def test_wrong_arguments_of_the_function(snapshot, tmp_path):
+    for arguments, words in (
+        ({"batch_sizes": ()}, "--batch-sizes: .* got none"),
+        ({"batch_sizes": (0, 4097)}, "--batch-sizes: .* got 0 4097"),
+        ({"step": 20}, "step: expected 40, the snapshot's, got 20"),
+    ):
+        with pytest.raises(UserError, match=words):
+            convert.convert(snapshot, tmp_path / "g", data_dir=str(tmp_path), **arguments)
+    with pytest.raises(UserError, match="holds no run"):
+        convert.convert(tmp_path / "no", tmp_path / "g")
+
+
+def git(folder, *arguments):
+    command = ["git", "-c", "user.name=x", "-c", "user.email=x@y", *arguments]
+    done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def test_the_revision_is_that_of_the_checkout(monkeypatch, tmp_path):
+    expected = git(ROOT, "describe", "--always", "--dirty", "--abbrev=12")
+    assert report.revision() == expected
+    monkeypatch.setenv("GIT_DIR", str(tmp_path))  # as in a hook of another repository
+    assert report.revision() == expected
+
+
+def test_the_revision_is_never_that_of_another_repository(tmp_path):
+    package = tmp_path / "their" / "lib" / "jaxgan"
+    package.mkdir(parents=True)
+    assert report.revision(package) == "unknown"  # no repository
+    root = tmp_path / "their"
+    (root / "file").write_text("theirs")
+    git(root, "init", "-q")
+    git(root, "add", "file")
+    git(root, "commit", "-q", "-m", "theirs")
+    (root / "jaxgan").mkdir()
+    for folder in (package, root / "jaxgan"):
+        assert report.revision(folder) == "unknown"
+    (package / "_revision.txt").write_text("0123456789ab\n")
+    assert report.revision(package) == "0123456789ab"
+
+
+def test_without_git_the_revision_is_unknown(monkeypatch):
+    monkeypatch.setenv("PATH", os.devnull)
+    assert report.revision() == "unknown"

@@ -3,6 +3,7 @@
 ``make soak`` does the same at full length (tests/soak.py).
 """
 
+import errno
 import itertools
 import json
 import os
@@ -10,15 +11,23 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
+import threading
 import time
+import warnings
 
 import faults
 import orbax.checkpoint as ocp
 import pytest
 from conftest import refused
 
-from jaxgan import checkpoint, progress, settings
-from jaxgan.gan import make_gan
+from jaxgan.config import TrainConfig
+from jaxgan.errors import UserError
+from jaxgan.gan.step import state_shape
+from jaxgan.runs import checkpoint
+from jaxgan.runs.log import Log, Mark, StepReport, read_log
+from jaxgan.runs.run import Run
+from jaxgan.training.train import train
 
 EPOCHS = ("--epochs", "8")
 
@@ -76,7 +85,7 @@ def test_a_second_signal_leaves_at_once(digits, tmp_path):
         assert running.poll() is None, running.stderr.read()
         time.sleep(0.05)
     running.send_signal(signal.SIGINT)
-    assert "once more leaves at once" in running.stderr.readline()
+    assert "press again to quit immediately" in running.stderr.readline()
     running.send_signal(signal.SIGINT)
     assert running.wait(30) == 130
     assert "Traceback" not in running.stderr.read()
@@ -89,8 +98,7 @@ def test_minutes_between_checkpoints_save_within_an_epoch(digits, whole, tmp_pat
     steps = [entry.step for entry in checkpoint.saved(tmp_path / "run")]
     assert any(step % faults.EPOCH for step in steps)
     same(tmp_path / "run", whole)
-    lines = progress.read_log(tmp_path / "run" / "metrics.jsonl")
-    seconds = [line["seconds"] for line in lines]
+    seconds = [record.seconds for record in read_log(tmp_path / "run" / "metrics.jsonl")]
     assert seconds == sorted(seconds) and seconds[-1] > seconds[0]
     # Each of them is a place to go on from.
     for step in steps:
@@ -102,15 +110,17 @@ def test_minutes_between_checkpoints_save_within_an_epoch(digits, whole, tmp_pat
 
 
 @pytest.mark.parametrize("damage", faults.DAMAGES, ids=lambda damage: damage.__name__)
-def test_each_damaged_file_is_named_and_the_checkpoint_before_used(whole, tmp_path, damage, capsys):
-    like = make_gan(*settings.read(whole)[:2]).init()
+def test_each_damaged_file_is_named_and_the_checkpoint_before_used(whole, tmp_path, damage, caplog):
+    run = Run.open(whole)
+    shape = state_shape(run.config, run.spec)
     for name in faults.files(whole / "state" / "160"):
         folder = tmp_path / "run"
         shutil.copytree(whole, folder)
         damage(folder / "state" / "160" / name)
         with checkpoint.Store(folder, keep=3) as store:
-            assert int(store.restore_newest(like).state.step) == 120
-        warning = capsys.readouterr().err
+            assert int(store.restore_newest(shape).state.step) == 120
+        warning = caplog.text
+        caplog.clear()
         assert f"{folder / 'state' / '160'} is damaged: " in warning and name.name in warning
         assert (folder / "damaged" / "160").is_dir()
         assert faults.newest(folder) == 120
@@ -145,17 +155,49 @@ def test_metrics_are_put_back(half, digits, whole, spoil):
     same(half, whole)
 
 
-def test_forgotten_lines_of_an_end_are_no_damage(tmp_path, capsys):
-    path = tmp_path / "metrics.jsonl"
-    with progress.Log(path, b"") as log:
+def report(step):
+    return StepReport(step, step / 10, float(step), 1.0, 1.0, 0.0, 0.0, 0.0)
+
+
+def test_dropped_lines_of_an_end_are_no_damage(tmp_path, caplog):
+    path, copy = tmp_path / "metrics.jsonl", tmp_path / "copy"
+    with Log(path, copy, Mark()) as log:
         for step in (7, 10):
-            log.write({"step": step, "seconds": 1.0, "discriminator_loss": 1.0})
-        kept = log.content()
-        log.forget(lambda line: line["step"] == 10)
-        log.write({"step": 14, "seconds": 2.0, "discriminator_loss": 1.0})
-    with progress.Log(path, kept) as log:
-        assert log.content() == kept
-    assert capsys.readouterr().err == ""
+            log(report(step))
+        mark, kept = log.mark(), path.read_bytes()
+        log.drop_last_step(lambda record: record.step == 10)
+        log(report(14))
+    with Log(path, copy, mark):
+        assert path.read_bytes() == kept
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("spoil", ("missing", "changed", "both"))
+def test_a_log_is_put_back_from_its_copy(tmp_path, caplog, spoil):
+    path, copy = tmp_path / "metrics.jsonl", tmp_path / "copy"
+    with Log(path, copy, Mark()) as log:
+        for step in (7, 10, 14):
+            log(report(step))
+        mark, kept = log.mark(), path.read_bytes()
+        log(report(20))
+    path.unlink() if spoil == "missing" else path.write_bytes(kept[:40].replace(b"7", b"8"))
+    if spoil == "both":
+        copy.write_bytes(b"")
+    with Log(path, copy, mark) as log:
+        assert path.read_bytes() == (b"" if spoil == "both" else kept)
+        assert log.seconds == 0.0 and log.evaluated == -1
+        log(report(20))
+    assert "put back" in caplog.text and ("starts anew" in caplog.text) == (spoil == "both")
+    assert [record.step for record in read_log(path)][-1] == 20
+
+
+def test_a_checkpoint_does_not_grow_with_the_log(whole, half):
+    sizes = [
+        sum(path.stat().st_size for path in (folder / "state" / "80").rglob("*") if path.is_file())
+        for folder in (whole, half)
+        if (folder / "state" / "80").exists()
+    ]
+    assert sizes and not list(half.glob("state/80/metrics*"))
 
 
 @pytest.mark.parametrize("kilobytes", (4, 60, 280))
@@ -226,7 +268,7 @@ def test_a_kill_while_a_program_is_kept_leaves_no_torn_one(digits, tmp_path):
     assert program.stat().st_size > 0.9 * size and program.with_name(used).exists()
 
 
-def test_memory_that_runs_out_is_told(digits, whole, tmp_path):  # without TensorFlow, then
+def test_memory_that_runs_out_is_one_sentence(digits, whole, tmp_path):  # without TensorFlow, then
     wide = ("--width", "128", "--batch-size", "1000")
     command = faults.with_memory(1_300, faults.command(tmp_path / "run", digits, *EPOCHS, *wide))
     done = subprocess.run(command, capture_output=True, text=True)
@@ -239,15 +281,14 @@ def test_more_memory_than_there_is_is_refused(digits, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_settings_that_may_change_do_and_are_told(half, digits, whole):
+def test_options_that_may_change_do_and_are_logged(half, digits, whole):
     done = faults.finish(half, digits, *EPOCHS, "--report-every", "10", "--keep-checkpoints", "5")
     assert done.returncode == 0, done.stderr
     assert "--report-every is 10 now, it was 7" in done.stdout
     assert "--keep-checkpoints is 5 now, it was 3" in done.stdout
     assert faults.remains(half)["state"] == faults.remains(whole)["state"]
     before, after = (
-        [line["step"] for line in progress.read_log(folder / "metrics.jsonl")]
-        for folder in (whole, half)
+        [record.step for record in read_log(folder / "metrics.jsonl")] for folder in (whole, half)
     )
     assert after == [step for step in before if step <= 80] + list(range(90, 170, 10))
 
@@ -260,13 +301,13 @@ def test_a_fork_with_the_same_settings_is_the_same_run(half, digits, whole, tmp_
     assert f"from step 80 of 160, forked from {half} step 80" in done.stdout
     assert {path: path.read_bytes() for path in half.rglob("*") if path.is_file()} == before
     assert faults.remains(fork)["state"] == faults.remains(whole)["state"]
-    assert settings.read(fork).origin == f"{half} step 80"
+    assert Run.open(fork).origin == f"{half} step 80"
     # Both commands go on with the fork, which keeps its origin.
     for options in (("--fork", str(fork)), ()):
         run_dir = half if options else fork
         done = faults.finish(run_dir, digits, "--epochs", "8", *options)
         assert "at step 160 already" in done.stdout
-    assert settings.read(fork).origin == f"{half} step 80"
+    assert Run.open(fork).origin == f"{half} step 80"
 
 
 def test_a_fork_may_change_what_a_run_may_not(half, digits, tmp_path):
@@ -275,22 +316,22 @@ def test_a_fork_may_change_what_a_run_may_not(half, digits, tmp_path):
     assert done.returncode == 2
     rows = [line.split() for line in done.stderr.splitlines()[1:]]
     assert rows == [
-        ["setting", "there", "here"], ["--seed", "0", "3"], ["--batch-size", "50", "40"],
-        ["--loss", "None", "rpgan"], ["--learning-rate", "0.001", "0.0005"],
+        ["option", "there", "here"], ["--loss", "bce", "rpgan"], ["--batch-size", "50", "40"],
+        ["--learning-rate", "0.001", "0.0005"], ["--seed", "0", "3"],
     ]  # fmt: skip
     fork = tmp_path / "fork"
     done = faults.finish(half, digits, *EPOCHS, *other, "--fork", str(fork))
     assert done.returncode == 0, done.stderr
     assert "from step 100 of 200" in done.stdout  # 4,000 images seen, 25 steps an epoch
     assert checkpoint.saved(fork)[0].step == 100  # the state that it starts from is its own
-    known = settings.read(fork).config
+    known = Run.open(fork).config
     assert (known.run_dir, known.fork, known.batch_size) == (str(fork), None, 40)
 
 
 def test_a_fork_into_another_network_is_refused(half, digits, tmp_path):
     fork = tmp_path / "fork"
     done = faults.finish(half, digits, *EPOCHS, "--width", "8", "--fork", str(fork))
-    refused(done, 2, "--fork", "--width", "expected float32")
+    refused(done, 2, "--fork", "--width", "--latent-size", "expected float32")
     assert not fork.exists()
     done = faults.finish(tmp_path / "no", digits, *EPOCHS, "--fork", str(fork))
     refused(done, 2, str(tmp_path / "no"), "--fork")
@@ -301,11 +342,11 @@ def test_a_run_of_an_older_format_is_refused_by_its_name(half, digits):
     content = json.loads(path.read_text())
     del content["format"], content["origin"]
     path.write_text(json.dumps(content))
-    refused(faults.finish(half, digits, *EPOCHS), 2, "format 1", "reads format 5", "--run-dir")
-    for older in (2, 3, 4):
+    refused(faults.finish(half, digits, *EPOCHS), 2, "format 1", "reads format 6", "--run-dir")
+    for older in (2, 3, 4, 5):
         content["format"] = older
         path.write_text(json.dumps(content))
-        refused(faults.finish(half, digits, *EPOCHS), 2, f"format {older}", "reads format 5")
+        refused(faults.finish(half, digits, *EPOCHS), 2, f"format {older}", "reads format 6")
 
 
 @pytest.mark.parametrize(
@@ -313,7 +354,7 @@ def test_a_run_of_an_older_format_is_refused_by_its_name(half, digits):
     (("width", "4"), ("width", 4.5), ("learning_rate", None), ("conditional", 1), ("loss", "l2"),
      ("width", -3), ("data_dir", 7)),
 )  # fmt: skip
-def test_settings_of_wrong_types_are_damage(half, digits, name, value):
+def test_options_of_wrong_types_are_damage(half, digits, name, value):
     path = half / "config.json"
     content = json.loads(path.read_text())
     content["settings"][name] = value
@@ -329,3 +370,41 @@ def test_orbax_itself_reads_a_checkpoint(whole):
     manager = ocp.CheckpointManager((whole / "state").absolute())
     assert sorted(manager.all_steps()) == [80, 120, 160]
     manager.close()
+
+
+@pytest.mark.parametrize("fault", ("memory", "disk", "orbax"))
+def test_a_sound_checkpoint_that_cannot_be_read_now_stays_where_it_is(half, monkeypatch, fault):
+    run = Run.open(half)
+    shape = state_shape(run.config, run.spec)
+
+    def fails(*_, **__):
+        raise {
+            "memory": MemoryError(), "disk": OSError(errno.EIO, os.strerror(errno.EIO)),
+            "orbax": KeyError("another layout"),
+        }[fault]  # fmt: skip
+
+    if fault == "disk":
+        monkeypatch.setattr(checkpoint, "sha256", fails)
+    else:
+        monkeypatch.setattr(checkpoint.ocp.Checkpointer, "restore", fails)
+    expected = MemoryError if fault == "memory" else UserError
+    with checkpoint.Store(half, keep=3) as store, pytest.raises(expected) as caught:
+        store.restore_newest(shape)
+    if fault != "memory":
+        assert str(half / "state" / "80") in str(caught.value)
+        assert "nothing was changed" in str(caught.value)
+    assert not (half / "damaged").exists()
+    monkeypatch.undo()
+    with checkpoint.Store(half, keep=3) as store:
+        assert int(store.restore_newest(shape).state.step) == 80
+
+
+def test_no_hook_of_the_interpreter_is_replaced(digits, tmp_path):
+    before = sys.unraisablehook, sys.excepthook, threading.excepthook, list(warnings.filters)
+    config = TrainConfig(
+        width=4, batch_size=50, latent_size=8, evaluate_every=0, epochs=1, data_dir=str(digits),
+        run_dir=str(tmp_path / "run"),
+    )  # fmt: skip
+    train(config)
+    after = sys.unraisablehook, sys.excepthook, threading.excepthook, list(warnings.filters)
+    assert after == before

@@ -4,13 +4,18 @@ import shutil
 
 import jax
 import numpy as np
-from conftest import python, refused
+from conftest import call, python, refused
 
-from jaxgan import checkpoint
+from jaxgan.commands import inspect as command
+from jaxgan.runs import checkpoint
+
+
+def inspect(*arguments):
+    return call(command.command, "jaxgan inspect", *arguments)
 
 
 def test_what_it_shows(run_dir):
-    done = python("-m", "jaxgan.inspect", run_dir)
+    done = inspect(run_dir)
     assert done.returncode == 0, done.stderr
     state = checkpoint.load(run_dir)[1]
     kernel = state["params"]["generator"]["up_1"]["kernel"]
@@ -26,27 +31,28 @@ def test_what_it_shows(run_dir):
 
 
 def test_an_older_step(run_dir):
-    assert "arrays at step 20" in python("-m", "jaxgan.inspect", run_dir, "--step", "20").stdout
-    refused(python("-m", "jaxgan.inspect", run_dir, "--step", "21"), 2, "--step", "20, 40", "21")
+    assert "arrays at step 20" in inspect(run_dir, "--step", "20").stdout
+    refused(inspect(run_dir, "--step", "21"), 2, "--step", "20, 40", "21")
 
 
 def test_it_needs_neither_data_nor_tensorflow(run_dir):
     code = (
-        "import sys; from pathlib import Path; from jaxgan import inspect\n"
+        "import sys; from pathlib import Path; from jaxgan.commands import inspect\n"
         f"inspect.main(inspect.InspectConfig(Path({str(run_dir)!r})))\n"
-        "print('LOADED', [name for name in ('tensorflow', 'tensorflow_datasets') if name in sys.modules])"  # noqa: E501
+        "names = ('tensorflow', 'tensorflow_datasets')\n"
+        "print('LOADED', [name for name in names if name in sys.modules])\n"
     )
     assert "LOADED []" in python("-c", code).stdout
 
 
 def test_no_run_and_no_checkpoint(tmp_path, run_dir):
-    refused(python("-m", "jaxgan.inspect", tmp_path / "no"), 2, "no", "train.py")
-    refused(python("-m", "jaxgan.inspect", tmp_path), 2, "no checkpoint")
+    refused(inspect(tmp_path / "no"), 2, "no", "train.py")
+    refused(inspect(tmp_path), 2, "no checkpoint")
     folder = tmp_path / "run"
     shutil.copytree(run_dir, folder)
     for path in folder.joinpath("state").rglob("*"):
         if path.is_file():
             path.write_bytes(b"")
-    done = python("-m", "jaxgan.inspect", folder)
+    done = inspect(folder)
     assert done.returncode == 2
     assert "no readable checkpoint" in done.stderr and "Traceback" not in done.stderr

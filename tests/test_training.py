@@ -15,19 +15,34 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import FIXTURE, ROOT, SMALL, refused, run, train
+from conftest import FIXTURE, ROOT, SMALL, python, refused, run, train
 from PIL import Image
 
-from jaxgan import checkpoint, progress, settings, training
-from jaxgan.config import ImageSpec, TrainConfig
-from jaxgan.files import Lock
-from jaxgan.gan import make_gan
+from jaxgan.config import GROUPS, ImageSpec, TrainConfig, option, settings
+from jaxgan.console.display import Display, duration
+from jaxgan.data import dataset, tfds
+from jaxgan.gan.step import make_gan
+from jaxgan.metrics.collapse import collapse
+from jaxgan.runs import checkpoint
+from jaxgan.runs.lock import Lock
+from jaxgan.runs.log import Evaluation, Mark, Started, StepReport, read_log
+from jaxgan.runs.run import Run
+from jaxgan.training import meter, samples
+from jaxgan.training import train as training
 
 EPOCH = 20  # steps: 1,000 digits in batches of 50
 
 
 def reports(run_dir):
     return [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture
+def copied(run_dir, tmp_path):
+    """A copy of the run, to go on with or to spoil."""
+    folder = tmp_path / "run"
+    shutil.copytree(run_dir, folder)
+    return folder
 
 
 def same_state(one, other, at=None) -> bool:
@@ -71,17 +86,15 @@ def test_metrics_hold_what_they_should(run_dir):
     assert seconds == sorted(seconds) and seconds[0] > 0
 
 
-def test_config_holds_settings_and_images(run_dir):
-    config, spec, count, origin = settings.read(run_dir)
-    assert count == 1000 and origin is None
-    assert config.width == 8 and config.epochs == 2
-    assert spec.shape == (28, 28, 1) and spec.classes == 10
+def test_config_holds_options_and_images(run_dir):
+    run = Run.open(run_dir)
+    assert run.count == 1000 and run.origin is None
+    assert run.config.width == 8 and run.config.epochs == 2
+    assert run.spec.shape == (28, 28, 1) and run.spec.classes == 10
 
 
 def test_real_digits_stand_a_row_a_class(run_dir, data_dir):
-    from jaxgan import data
-
-    digits = data.load("mnist", str(data_dir))
+    digits = dataset.load("mnist", str(data_dir))
     with Image.open(run_dir / "samples" / "real.png") as image:
         sheet = np.asarray(image)
     for row in (0, 4, 9):
@@ -146,11 +159,15 @@ def test_interrupted_runs_save_and_continue_to_the_same_bits(data_dir, run_dir, 
     assert same_state(folder, whole)
 
 
-def test_a_finished_run_has_nothing_left_to_do(data_dir, run_dir):
-    before = (run_dir / "metrics.jsonl").read_text()
-    done = train("--data-dir", data_dir, "--run-dir", run_dir, "--epochs", "2", "--checkpoint-every", "1", "--evaluate-every", "1")  # fmt: skip  # noqa: E501
+def test_a_finished_run_has_nothing_left_to_do(data_dir, copied):
+    before = (copied / "metrics.jsonl").read_text()
+    done = train(
+        "--data-dir", data_dir, "--run-dir", copied, "--epochs", "2", "--checkpoint-every", "1",
+        "--evaluate-every", "1",
+    )  # fmt: skip
     assert done.returncode == 0
-    assert (run_dir / "metrics.jsonl").read_text() == before
+    assert "nothing to train" in done.stdout
+    assert (copied / "metrics.jsonl").read_text() == before
 
 
 def test_parameter_counts_are_printed(data_dir, tmp_path):
@@ -165,42 +182,47 @@ def test_parameter_counts_are_printed(data_dir, tmp_path):
 
 def test_without_labels(plain_model):
     run_dir = plain_model.parent
-    assert settings.read(run_dir).spec.classes == 0
+    assert Run.open(run_dir).spec.classes == 0
     with Image.open(run_dir / "samples" / "epoch_001.png") as image:
         assert image.size == (280, 280)
 
 
-def test_other_settings_are_refused_with_the_difference(data_dir, run_dir):
-    before = sorted(path.stat().st_mtime_ns for path in run_dir.rglob("*"))
-    done = train("--data-dir", data_dir, "--run-dir", run_dir, "--seed", "5", "--beta1", "0.9")
+def test_other_options_are_refused_with_the_difference(data_dir, copied):
+    def times():
+        return sorted(path.stat().st_mtime_ns for path in copied.rglob("*") if path.name != ".lock")
+
+    before = times()
+    done = train("--data-dir", data_dir, "--run-dir", copied, "--seed", "5", "--beta1", "0.9")
     assert done.returncode == 2
-    assert "other settings" in done.stderr and "Traceback" not in done.stderr
+    assert "other options" in done.stderr and "Traceback" not in done.stderr
     rows = [line.split() for line in done.stderr.splitlines()[1:]]
     assert rows == [
-        ["setting", "there", "here"], ["--seed", "0", "5"],
-        ["--beta1", str(TrainConfig.beta1), "0.9"],
+        ["option", "there", "here"], ["--beta1", str(TrainConfig.beta1), "0.9"],
+        ["--seed", "0", "5"],
     ]  # fmt: skip
     assert "--fork" in done.stderr
     assert "--epochs" not in done.stderr
-    assert sorted(path.stat().st_mtime_ns for path in run_dir.rglob("*")) == before
+    assert times() == before
 
 
-def test_fewer_epochs_than_done_are_refused_or_kept(data_dir, run_dir):
-    done = train("--data-dir", data_dir, "--run-dir", run_dir, "--epochs", "1", "--checkpoint-every", "1", "--evaluate-every", "1")  # fmt: skip  # noqa: E501
+def test_fewer_epochs_than_done_are_kept(data_dir, copied):
+    done = train(
+        "--data-dir", data_dir, "--run-dir", copied, "--epochs", "1", "--checkpoint-every", "1",
+        "--evaluate-every", "1",
+    )  # fmt: skip
     assert done.returncode == 0
-    assert checkpoint.load(run_dir)[0] == 2 * EPOCH
+    assert checkpoint.load(copied)[0] == 2 * EPOCH
 
 
-def test_a_loss_that_is_not_finite_stops_the_run(data_dir, run_dir, tmp_path):
-    folder = tmp_path / "run"
-    shutil.copytree(run_dir, folder)
+def test_a_loss_that_is_not_finite_stops_the_run(data_dir, copied):
+    folder = copied
     # Continue from a state whose discriminator is broken: its next loss is not a number.
-    gan = make_gan(*settings.read(folder)[:2])
+    known = Run.open(folder)
     with checkpoint.Store(folder, keep=3) as store:
-        state, metrics = store.restore_newest(gan.init())
+        state, mark = store.restore_newest(make_gan(known.config, known.spec).init())
         broken = jax.tree.map(lambda leaf: leaf * np.nan, state.params.discriminator)
         params = state.params._replace(discriminator=broken)
-        store.save(state._replace(params=params, step=state.step + 3), metrics)
+        store.save(state._replace(params=params, step=state.step + 3), mark)
     done = train("--data-dir", data_dir, "--run-dir", folder, "--epochs", "4")
     refused(done, 1, "not finite between step 43 and 44", "--learning-rate")
     # Nothing newer was saved, and the last good checkpoint is still there.
@@ -231,11 +253,8 @@ def remove(path):
 
 
 @pytest.mark.parametrize("spoil", (cut_short, flip_a_bit, remove))
-def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(
-    data_dir, run_dir, tmp_path, spoil
-):
-    folder = tmp_path / "run"
-    shutil.copytree(run_dir, folder)
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(data_dir, run_dir, copied, spoil):
+    folder = copied
     spoil(weights(folder, 40))
     done = train("--data-dir", data_dir, "--run-dir", folder, "--epochs", "2")
     assert done.returncode == 0, done.stderr
@@ -245,9 +264,8 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(
     assert (folder / "damaged" / "40").is_dir()
 
 
-def test_a_run_without_a_readable_checkpoint_is_refused_and_kept(data_dir, run_dir, tmp_path):
-    folder = tmp_path / "run"
-    shutil.copytree(run_dir, folder)
+def test_a_run_without_a_readable_checkpoint_is_refused_and_kept(data_dir, copied):
+    folder = copied
     for step in (20, 40):
         cut_short(weights(folder, step))
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
@@ -257,9 +275,8 @@ def test_a_run_without_a_readable_checkpoint_is_refused_and_kept(data_dir, run_d
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
-def test_a_torn_line_in_the_metrics_is_left_out(data_dir, run_dir, tmp_path):
-    folder = tmp_path / "run"
-    shutil.copytree(run_dir, folder)
+def test_a_torn_line_in_the_metrics_is_left_out(data_dir, copied):
+    folder = copied
     with (folder / "metrics.jsonl").open("a") as file:
         file.write('5\n{"step": 41, "epo')
     done = train("--data-dir", data_dir, "--run-dir", folder, "--epochs", "3")
@@ -269,24 +286,29 @@ def test_a_torn_line_in_the_metrics_is_left_out(data_dir, run_dir, tmp_path):
 
 
 @pytest.mark.parametrize("content", (b"", b"{", b'{"settings": {}}', b"\xff\xfe", b"[]"))
-def test_a_damaged_config_is_named(data_dir, run_dir, tmp_path, content):
-    folder = tmp_path / "run"
-    shutil.copytree(run_dir, folder)
-    (folder / "config.json").write_bytes(content)
-    refused(train("--data-dir", data_dir, "--run-dir", folder, "--epochs", "2"), 2, "config.json")
+def test_a_damaged_config_is_named(data_dir, copied, content):
+    (copied / "config.json").write_bytes(content)
+    refused(train("--data-dir", data_dir, "--run-dir", copied, "--epochs", "2"), 2, "config.json")
 
 
-def test_other_data_are_refused(run_dir, tmp_path):
-    from jaxgan import data
-
+def test_other_data_are_refused(copied, tmp_path):
     few = tmp_path / "idx"
     few.mkdir()
     for path in FIXTURE.glob("*.gz"):
         name = path.name.replace("train", "x").replace("t10k", "train").replace("x-", "t10k-")
         shutil.copy(path, few / name)
-    data.import_idx("mnist", str(tmp_path / "data"), few)
-    done = train("--data-dir", tmp_path / "data", "--run-dir", run_dir, "--epochs", "3")
+    tfds.import_idx("mnist", str(tmp_path / "data"), few)
+    done = train("--data-dir", tmp_path / "data", "--run-dir", copied, "--epochs", "3")
     refused(done, 2, "1,000 images", "300", "--data-dir")
+
+
+def test_other_images_are_refused_though_they_are_as_many(data_dir, copied, monkeypatch):
+    digits = dataset.load("mnist", str(data_dir))
+    other = digits.image.copy()
+    other[0, 0, 0] ^= 1
+    monkeypatch.setattr(training, "load", lambda *_, **__: digits._replace(image=other))
+    done = train("--data-dir", data_dir, "--run-dir", copied, "--epochs", "3")
+    refused(done, 2, "other images", "1,000", "--data-dir")
 
 
 @pytest.mark.parametrize(
@@ -307,7 +329,7 @@ def test_other_data_are_refused(run_dir, tmp_path):
         (("--saved-model",), ("--saved-model", "--no-convert")),
         (("--data-dir", ""), ("--data-dir", "a folder")),
         (("--dataset", "minst"), ("--dataset", "minst", "fashion_mnist")),
-        (("--dataset", "kmnist"), ("kmnist", "jaxgan.data prepare kmnist")),
+        (("--dataset", "kmnist"), ("kmnist", "jaxgan data prepare kmnist")),
     ],
 )
 def test_wrong_options_are_named_and_nothing_is_written(data_dir, tmp_path, arguments, words):
@@ -328,23 +350,18 @@ def test_help_shows_every_option_without_loading_jax():
         "try: runpy.run_path('train.py', run_name='__main__')\n"
         "finally: print('LOADED', sorted({'jax', 'tensorflow', 'flax'} & set(sys.modules)))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True,
-        env={**os.environ, "COLUMNS": "200"},
-    )  # fmt: skip
+    done = python("-c", code)
     assert "LOADED []" in done.stdout
-    from dataclasses import fields
-
-    from jaxgan.config import TrainConfig, option
-
-    for field in fields(TrainConfig):
+    for field in dataclasses.fields(TrainConfig):
         start = re.search(rf"^[│ ]*{option(field.name)}[ ,]", done.stdout, re.MULTILINE)
         line = done.stdout[start.end() :].split("(default: ", 1)[1]
         assert line.startswith(f"{field.default})"), field.name
+    headings = re.findall(r"^╭─ (\w+) options", done.stdout, re.MULTILINE)
+    assert headings[1:] == list(GROUPS)
 
 
 def test_durations_are_readable():
-    assert [progress.duration(value) for value in (4.21, 65, 7385)] == ["4.2s", "1m05s", "2h03m"]
+    assert [duration(value) for value in (4.21, 65, 7385)] == ["4.2s", "1m05s", "2h03m"]
 
 
 def test_a_signal_during_the_last_save_does_not_end_it(data_dir, tmp_path):
@@ -364,37 +381,40 @@ def test_a_signal_during_the_last_save_does_not_end_it(data_dir, tmp_path):
     assert checkpoint.load(folder)[0] == EPOCH
 
 
-def test_two_trainers_do_not_share_a_run(data_dir, run_dir):
-    with Lock(run_dir):
-        done = train("--data-dir", data_dir, "--run-dir", run_dir, "--epochs", "3")
+def test_two_trainers_do_not_share_a_run(data_dir, copied):
+    with Lock(copied):
+        done = train("--data-dir", data_dir, "--run-dir", copied, "--epochs", "3")
     owner = f"pid {os.getpid()} on {socket.gethostname()}"
     refused(done, 2, "another process", owner, "trains in", "--run-dir")
-    assert (run_dir / ".lock").read_text() == ""
+    assert (copied / ".lock").read_text() == ""
 
 
-def test_a_lock_that_a_killed_process_left_is_taken_over(data_dir, run_dir, tmp_path):
-    folder = tmp_path / "run"
-    shutil.copytree(run_dir, folder)
+def test_the_lock_comes_before_the_options_are_compared(data_dir, copied):
+    with Lock(copied):
+        done = train("--data-dir", data_dir, "--run-dir", copied, "--seed", "5")
+    refused(done, 2, "another process")
+
+
+def test_a_lock_that_a_killed_process_left_is_taken_over(data_dir, copied):
+    folder = copied
     (folder / ".lock").write_text("pid 1 on elsewhere\n")
     done = train("--data-dir", data_dir, "--run-dir", folder, "--epochs", "2")
     assert done.returncode == 0, done.stderr
     assert "the lock that pid 1 on elsewhere left is taken over" in done.stdout
 
 
-def test_checkpoints_without_a_config_are_refused(data_dir, run_dir, tmp_path):
-    folder = tmp_path / "run"
-    shutil.copytree(run_dir, folder)
-    (folder / "config.json").unlink()
-    refused(train("--data-dir", data_dir, "--run-dir", folder), 2, "config.json", "--run-dir")
+def test_checkpoints_without_a_config_are_refused(data_dir, copied):
+    (copied / "config.json").unlink()
+    refused(train("--data-dir", data_dir, "--run-dir", copied), 2, "config.json", "--run-dir")
 
 
-def test_settings_may_change_until_there_is_a_checkpoint(data_dir, run_dir, tmp_path):
+def test_options_may_change_until_there_is_a_checkpoint(data_dir, run_dir, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     shutil.copy(run_dir / "config.json", folder)
     done = train("--data-dir", data_dir, "--run-dir", folder, "--epochs", "1", "--seed", "3")
     assert done.returncode == 0, done.stderr
-    assert settings.read(folder).config.seed == 3
+    assert Run.open(folder).config.seed == 3
 
 
 def test_the_log_names_the_convolutions_that_run(data_dir, tmp_path):
@@ -413,16 +433,20 @@ def test_calls_of_several_steps_report_and_save_at_the_same_steps(
     data_dir, run_dir, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(training, "steps_per_call", lambda: 8)
-    known = settings.read(run_dir).config
-    config = dataclasses.replace(known, epochs=2, run_dir=str(tmp_path), compilation_cache=False)
-    assert training.train(config) == 0
-    reports = [progress.read_log(folder / "metrics.jsonl") for folder in (tmp_path, run_dir)]
-    assert [line["step"] for line in reports[0]] == [line["step"] for line in reports[1]]
+    known = Run.open(run_dir).config
+    config = dataclasses.replace(known, epochs=2, run_dir=str(tmp_path))
+    seen = []
+    run = training.train(config, watch=seen.append)
+    assert run == Run.open(tmp_path)
+    reports = [read_log(folder / "metrics.jsonl") for folder in (tmp_path, run_dir)]
+    assert [line.step for line in reports[0]] == [line.step for line in reports[1]]
     for mine, theirs in zip(*reports, strict=True):
-        if "fid" in mine:
+        if isinstance(mine, Evaluation):
             continue
-        assert mine["generator_loss"] == pytest.approx(theirs["generator_loss"], rel=2e-2)
-        assert mine["images_per_second"] > 0
+        assert mine.generator_loss == pytest.approx(theirs.generator_loss, rel=2e-2)
+        assert mine.images_per_second is None or mine.images_per_second > 0
+    # What watches a training gets the records that the log holds.
+    assert seen == [Started(run.config, 0, 2 * EPOCH, EPOCH), *reports[0]]
     assert [entry.step for entry in checkpoint.saved(tmp_path)] == [20, 40]
 
 
@@ -479,15 +503,35 @@ def test_the_end_is_scored_though_a_checkpoint_is_due_there(data_dir, tmp_path):
 
 
 @pytest.mark.parametrize(("step", "told"), [(4_999, False), (5_000, True)])
-def test_a_collapse_is_a_warning_on_the_line(tmp_path, capsys, step, told):
-    config = TrainConfig(batch_size=50)
-    with progress.Log(tmp_path / "metrics.jsonl", b"") as log:
-        display = progress.Display(0, 10_000, EPOCH, None)
-        watch = training._Watch(config, config, EPOCH, 0, log, display)
-        watch.tell({"fid": 3.0, "recall": 0.5, "histogram_kl": 0.3}, step)
+def test_a_collapse_is_a_warning_on_the_line(capsys, step, told):
+    metrics = {"fid": 3.0, "recall": 0.5, "histogram_kl": 0.3}
+    warning = collapse(metrics, 50 * step, 10)
+    Display()(Evaluation(step, step / EPOCH, 1.0, metrics, warning))
     shown = capsys.readouterr().out
     assert "fid 3  recall 0.5  histogram kl 0.3" in shown
     assert ("WARNING: some classes are hardly drawn" in shown) == told
+
+
+def test_no_time_is_left_to_show_before_the_pace_is_known(capsys):
+    # The first call may end an epoch: it was compiled, which says nothing of the pace.
+    display = Display()
+    display(Started(TrainConfig(epochs=10), 0, 10, 1))
+    losses = (1.0, 1.0, 0.0, 0.0, 0.0)
+    display(StepReport(1, 1.0, 0.0, *losses))
+    assert capsys.readouterr().out == "epoch 1/10  step 1/10  D 1.000  G 1.000\n"
+    display(StepReport(2, 2.0, 1.0, *losses, images_per_second=64.0))
+    shown = capsys.readouterr().out
+    assert "64 images/s" in shown
+    assert re.search(r"  [0-9.]+s left$", shown.strip())
+
+
+def test_a_first_call_that_ends_an_epoch_reports_no_pace(data_dir, tmp_path):
+    options = ("--train-images", "50", "--epochs", "3", "--data-dir", data_dir)
+    done = train(*options, "--run-dir", tmp_path)
+    assert done.returncode == 0, done.stderr
+    paces = ["images_per_second" in line for line in reports(tmp_path)]
+    assert paces == [False, True, True]
+    assert "h" not in done.stdout.partition("step 1/3")[2].partition("\n")[0]
 
 
 def test_the_newest_checkpoints_are_kept_and_the_best(tmp_path):
@@ -496,13 +540,13 @@ def test_the_newest_checkpoints_are_kept_and_the_best(tmp_path):
     scores = [None, 5.0, 2.0, 3.0, None, 4.0]
     with checkpoint.Store(tmp_path, keep=2) as store:
         for step, score in enumerate(scores, 1):
-            store.save(state._replace(step=jnp.int32(step)), b"", score)
+            store.save(state._replace(step=jnp.int32(step)), Mark(), score)
     kept = [3, 5, 6]  # the best has 2.0
     assert [entry.step for entry in checkpoint.saved(tmp_path)] == kept
     assert sorted(int(path.name) for path in (tmp_path / "state").iterdir()) == kept
     with checkpoint.Store(tmp_path, keep=2) as store:  # the scores are read from the disk
         for step in (7, 8, 9):
-            store.save(state._replace(step=jnp.int32(step)), b"", 9.0)
+            store.save(state._replace(step=jnp.int32(step)), Mark(), 9.0)
     saved = {entry.step: entry.score for entry in checkpoint.saved(tmp_path)}
     assert saved == {3: 2.0, 8: 9.0, 9: 9.0}
 
@@ -517,3 +561,78 @@ def test_stacked_digits_train_without_labels(data_dir, tmp_path):
     assert {"kl", "modes"} <= set(reports(tmp_path / "run")[-1])
     with Image.open(tmp_path / "run" / "samples" / "real.png") as image:
         assert image.mode == "RGB"
+
+
+def test_rows_of_real_images_match_those_of_the_samples(data_dir, tmp_path):
+    # A class without images leaves its row black; thousands of classes do not make a huge sheet.
+    digits = dataset.load("mnist", str(data_dir))
+    kept = digits.label != 4
+    some = digits._replace(image=digits.image[kept], label=digits.label[kept])
+    samples.write_real(tmp_path, digits.spec, some)
+    with Image.open(tmp_path / "samples" / "real.png") as image:
+        sheet = np.asarray(image)
+    assert sheet.shape == (280, 280)
+    assert sheet[4 * 28 : 5 * 28].max() == 0
+    first = some.image[some.label == 5][0, ..., 0]
+    np.testing.assert_array_equal(sheet[5 * 28 : 6 * 28, :28], first)
+    many = samples.rows(ImageSpec((28, 28, 1), 1000))
+    assert len(many) == len(set(many)) == 20 and many.max() < 1000
+
+
+def test_defaults_that_depend_on_the_data_are_written_and_kept(data_dir, plain_model, tmp_path):
+    run = Run.open(plain_model.parent)
+    assert (run.config.loss, run.config.components) == ("rpgan", 32)
+    folder = tmp_path / "run"
+    shutil.copytree(run.path, folder)
+    content = json.loads((folder / "config.json").read_text())
+    content["settings"]["loss"] = "hinge"  # as if another version had decided otherwise
+    (folder / "config.json").write_text(json.dumps(content))
+    options = ("--no-conditional", "--data-dir", data_dir, "--run-dir", folder, "--epochs", "2")
+    assert train(*options).returncode == 0
+    assert Run.open(folder).config.loss == "hinge"
+    refused(train(*options, "--loss", "rpgan"), 2, "--loss", "hinge")
+
+
+def test_a_run_that_is_older_than_an_option_continues(data_dir, copied):
+    path = copied / "config.json"
+    content = json.loads(path.read_text())
+    added = [name for name, known in settings().items() if known.neutral is not dataclasses.MISSING]
+    for name in added:
+        del content["settings"][name]
+    path.write_text(json.dumps(content))
+    known = Run.open(copied).config
+    assert {name: getattr(known, name) for name in added} == {
+        name: settings()[name].neutral for name in added
+    }
+    done = train("--data-dir", data_dir, "--run-dir", copied, "--epochs", "3")
+    assert done.returncode == 0, done.stderr
+    assert "from step 40 of 60" in done.stdout
+    content["settings"]["more"] = 1
+    path.write_text(json.dumps(content))
+    done = train("--data-dir", data_dir, "--run-dir", copied, "--epochs", "3")
+    refused(done, 2, "config.json is damaged", "more is unknown")
+
+
+def test_it_trains_in_a_thread_and_stops_when_asked(data_dir, tmp_path):
+    import threading
+
+    config = TrainConfig(
+        width=8, batch_size=50, evaluate_every=0, epochs=100_000, report_every=7,
+        data_dir=str(data_dir), run_dir=str(tmp_path / "run"),
+    )  # fmt: skip
+    stop, found, handlers = threading.Event(), [], [signal.getsignal(n) for n in (2, 15)]
+
+    def watch(record):
+        if isinstance(record, StepReport) and record.step >= EPOCH:
+            stop.set()
+
+    def work():
+        found.append(training.train(config, watch=watch, stop=stop.is_set))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(120)
+    assert [entry.step for entry in checkpoint.saved(found[0].path)][-1] >= EPOCH
+    assert [signal.getsignal(n) for n in (2, 15)] == handlers
+    assert not (tmp_path / "run" / "generator.tflite").exists()
+    assert meter.is_due(EPOCH, config, EPOCH)

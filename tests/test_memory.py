@@ -10,14 +10,15 @@ from conftest import python
 _PROGRAM = """
 import contextlib, resource, sys
 import numpy as np
-from jaxgan import runtime
+from jaxgan.training import memory
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() / 1e6
 
-runtime.keep_memory(0)
+memory.tune_malloc()
+memory.reuse(0)
 before = resident()
-with runtime.passing_memory() if sys.argv[1] == "passing" else contextlib.nullcontext():
+with memory.between_steps() if sys.argv[1] == "between" else contextlib.nullcontext():
     blocks = [np.ones(1 << 20) for _ in range(25)]  # 8 MB each
     between = np.ones(1000)  # stands above them, so that the heap does not shrink
     held = resident() - before
@@ -27,8 +28,8 @@ print(held, resident() - before)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc takes such advice")
-@pytest.mark.parametrize(("when", "kept"), [("training", (195, 250)), ("passing", (-5, 20))])
-def test_memory_is_kept_for_steps_and_given_back_after_what_passes(when, kept):
+@pytest.mark.parametrize(("when", "kept"), [("training", (195, 250)), ("between", (-5, 20))])
+def test_memory_is_reused_by_steps_and_given_back_between_them(when, kept):
     done = python("-c", _PROGRAM, when)
     assert done.returncode == 0, done.stderr
     held, after = map(float, done.stdout.split())
