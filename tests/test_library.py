@@ -1,6 +1,8 @@
 """The C++ library as others use it: installed, moved elsewhere, found by CMake and pkg-config."""
 
+import ctypes
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -82,6 +84,39 @@ def test_a_cmake_project_draws_what_the_program_draws(consumer, model, drawn):
     assert drawn_by(consumer / "draw", model) == drawn
 
 
+def test_a_program_in_c_draws_the_same(consumer, model, drawn):
+    assert drawn_by(consumer / "draw_c", model) == drawn
+    done = run(consumer / "draw_c", model, "7", "0")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith("error: --count: expected 1 to 1000000, got 0\n")
+
+
+def test_the_shared_library_shows_the_c_interface_alone(installed):
+    (library,) = installed.glob("lib*/libjaxgan.*")
+    header = (installed / "include" / "jaxgan" / "c.h").read_text()
+    declared = set(re.findall(r"^JAXGAN_API [^(]*?(jaxgan_\w+)\(", header, re.MULTILINE))
+    shown = {line.split()[-1] for line in done("nm", "-D", "--defined-only", library).splitlines()}
+    assert shown == declared
+    assert len(declared) == 18
+
+
+def test_the_python_package_gets_the_shared_library_alone(tmp_path):
+    build, prefix = tmp_path / "build", tmp_path / "prefix"
+    environment = {**os.environ, "PATH": f"{Path(shutil.which('cmake')).parent}:/usr/bin:/bin"}
+    done(
+        "cmake", "-S", SOURCES, "-B", build, "-G", "Ninja", "-DJAXGAN_PYTHON=ON",
+        "-DCMAKE_BUILD_TYPE=Release",
+        *(f"-DCMAKE_DISABLE_FIND_PACKAGE_{name}=ON" for name in ("PNG", "ZLIB", "CLI11", "doctest")),
+        env=environment,
+    )  # fmt: skip
+    done("cmake", "--build", build)
+    done("cmake", "--install", build, "--prefix", prefix)
+    files = [path.relative_to(prefix) for path in prefix.rglob("*") if path.is_file()]
+    assert [str(path) for path in files] == ["jaxgan/drawing/libjaxgan.so"]
+    library = ctypes.CDLL(str(prefix / files[0]))
+    assert library.jaxgan_c_version() == 1
+
+
 def test_pkg_config_is_enough(installed, model, drawn, tmp_path):
     environment = {**os.environ, "PKG_CONFIG_PATH": str(installed / "lib" / "pkgconfig")}
     flags = done("pkg-config", "--cflags", "--libs", "jaxgan", env=environment).split()
@@ -112,19 +147,28 @@ def test_threads_errors_and_moves_are_as_the_headers_promise(
         program = request.getfixturevalue("consumer") / "contract"
     else:
         program = request.getfixturevalue("sanitized").with_name("contract-tests")
-    assert done(program, model, plain_model, throwing_runtime) == "the contract holds\n"
+    in_c = program.with_name({"contract": "contract_c"}.get(program.name, "contract-tests-c"))
+    for one in (program, in_c):
+        assert done(one, model, plain_model, throwing_runtime) == "the contract holds\n"
 
 
 @pytest.mark.parametrize("standard", ("c++17", "c++20"))
 def test_every_header_compiles_alone(installed, standard):
     headers = sorted(path.name for path in (installed / "include" / "jaxgan").iterdir())
-    assert headers == ["errors.h", "generator.h", "latents.h"]
+    assert headers == ["c.h", "errors.h", "generator.h", "latents.h"]
     for name in headers:
         done(
             COMPILER, f"-std={standard}", "-Wall", "-Wextra", "-Wpedantic", "-Werror",
             "-fsyntax-only", "-x", "c++", "-", f"-I{installed}/include",
             input=f"#include <jaxgan/{name}>\n#include <jaxgan/{name}>\n",
         )  # fmt: skip
+
+
+def test_the_c_header_is_c(installed):
+    done(
+        "cc", "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", "-x", "c",
+        "-", f"-I{installed}/include", input="#include <jaxgan/c.h>\n#include <jaxgan/c.h>\n",
+    )  # fmt: skip
 
 
 def test_the_library_has_no_global_state(installed):

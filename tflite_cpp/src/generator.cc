@@ -120,8 +120,9 @@ struct Generator::Parts {
   void read_classes();
   void check_label(std::int32_t label) const;
   void draw(const float* latents, const std::int32_t* labels, std::size_t count, float* images);
-  void draw_between(const float* latent, std::int32_t label, std::int32_t toward, float share,
-                    float* image);
+  void draw_between(const float* latents, const std::int32_t* labels,
+                    const std::int32_t* target_labels, const float* weights, std::size_t count,
+                    float* images);
   void draw_batch(int size, std::size_t used, const float* latents, const std::int32_t* labels,
                   float* images);
   using Named = std::initializer_list<std::pair<const char*, const void*>>;
@@ -275,23 +276,29 @@ void Generator::Parts::draw(const float* from, const std::int32_t* classes_of, s
   }
 }
 
-void Generator::Parts::draw_between(const float* latent, std::int32_t label, std::int32_t toward,
-                                    float share, float* image) {
+void Generator::Parts::draw_between(const float* from, const std::int32_t* classes_of,
+                                    const std::int32_t* target_labels, const float* weights,
+                                    std::size_t count, float* to) {
   if (!between) {
     throw ModelError(name + " cannot go from one class to another: it has no signature " +
                      kBetween + "; convert it again with convert_tflite.py");
   }
-  check_label(label);
-  check_label(toward);
-  if (!(share >= 0.0f && share <= 1.0f)) {
-    throw UsageError("expected a share from 0 to 1, got " + std::to_string(share));
+  for (std::size_t i = 0; i < count; ++i) {
+    check_label(classes_of[i]);
+    check_label(target_labels[i]);
+    if (!(weights[i] >= 0.0f && weights[i] <= 1.0f)) {
+      throw UsageError("expected weights from 0 to 1, got " + std::to_string(weights[i]));
+    }
   }
-  model.run(*between,
-            in_order(*between, {{"latent", latent},
-                                {"label", &label},
-                                {"toward", &toward},
-                                {"share", &share}}),
-            image);
+  for (std::size_t i = 0; i < count; ++i) {
+    const float* const latent = from + i * static_cast<std::size_t>(latent_size);
+    model.run(*between,
+              in_order(*between, {{"latent", latent},
+                                  {"label", classes_of + i},
+                                  {"toward", target_labels + i},
+                                  {"share", weights + i}}),
+              to + i * shape.size());
+  }
 }
 
 Generator::Generator(const std::string& path, const GeneratorOptions& options) {
@@ -309,7 +316,7 @@ Generator::Generator(std::vector<char> content, const std::string& name,
   }
   announced<ModelError>(name, [&] {
     const auto start = std::chrono::steady_clock::now();
-    verify(content, name);
+    verify(content.data(), content.size(), name);
     parts_ = std::make_unique<Parts>(std::move(content), name, options);
     parts_->read_signatures();
     parts_->read_classes();
@@ -363,10 +370,12 @@ std::vector<float> Generator::draw(const std::vector<float>& latents,
   return images;
 }
 
-void Generator::draw_between(const float* latent, std::int32_t label, std::int32_t toward,
-                             float share, float* image) {
-  announced<ModelError>(parts_->name,
-                        [&] { parts_->draw_between(latent, label, toward, share, image); });
+void Generator::draw_between(const float* latents, const std::int32_t* labels,
+                             const std::int32_t* target_labels, const float* weights,
+                             std::size_t count, float* images) {
+  announced<ModelError>(parts_->name, [&] {
+    parts_->draw_between(latents, labels, target_labels, weights, count, images);
+  });
 }
 
 std::uint8_t to_level(float value) noexcept {

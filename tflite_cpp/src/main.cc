@@ -16,6 +16,7 @@
 #include "images.h"
 #include "jaxgan/generator.h"
 #include "npy.h"
+#include "numbers.h"
 #include "platform.h"
 #include "sampling.h"
 #include "sha256.h"
@@ -44,23 +45,22 @@ constexpr int kMostImages = 1000000, kMostThreads = 1024, kMostBatch = 4096;
 constexpr std::size_t kMostPicture = std::size_t{1} << 30;  // bytes of a PNG to describe
 constexpr std::size_t kMostLetters = 200;                   // of an entry that --info shows
 
-// Refuses other spellings of a number than Python's --options take, such as 0x10, and takes zeros
-// off its front, which CLI11 would take for an octal one.
-const CLI::Validator kDecimal(
-    [](std::string& text) {
-      if (text.find_first_not_of("-0123456789") != std::string::npos) {
-        return "expected a whole number, got " + text;
-      }
-      const std::size_t first = text.find_first_not_of('0');
-      text.erase(0, first == std::string::npos ? text.size() - 1 : first);
-      return std::string();
-    },
-    "");
+// Takes the numbers that Python's --options take, and zeros off their front, which CLI11 would take
+// for those of an octal one.
+CLI::Validator whole_number(std::uint32_t min, std::uint32_t max) {
+  return {[=](std::string& text) {
+            std::uint32_t value = 0;
+            std::string fault = read_whole(text, min, max, value);
+            if (fault.empty()) text = std::to_string(value);
+            return fault;
+          },
+          std::to_string(min) + " to " + std::to_string(max)};
+}
 
 // The one table of options: names, help, bounds. Defaults are the values above.
 void declare(CLI::App& app, Options& options) {
-  const auto whole = [](CLI::Option* option, auto least, auto most) {
-    return option->transform(kDecimal)->check(CLI::Range(least, most));
+  const auto whole = [](CLI::Option* option, std::uint32_t min, std::uint32_t max) {
+    return option->transform(whole_number(min, max))->type_name("N");
   };
   app.add_option("--model", options.model, "A .tflite file of convert_tflite.py")
       ->capture_default_str();
@@ -75,7 +75,7 @@ void declare(CLI::App& app, Options& options) {
   SamplingOptions& sampling = options.sampling;
   const std::string what = "What to draw";
   whole(app.add_option("--seed", sampling.seed, "Seed of the latent vectors (default: 0)"),
-        std::uint32_t{0}, std::uint32_t{4294967295})
+        0, 4294967295)
       ->group(what);
   whole(app.add_option("--count", sampling.count, "Number of images (default: 64)"), 1, kMostImages)
       ->group(what);
@@ -269,7 +269,7 @@ void check_save_latents(const Options& options) {
 }
 
 void draw_pictures(Generator& generator, const Options& options, const Target& target) {
-  const Sample sample = choose(options.sampling, generator);
+  const Sample sample = choose(options.sampling, generator.latent_size(), generator.classes());
   const std::size_t columns = std::min(
       sample.count,
       options.columns ? static_cast<std::size_t>(*options.columns) : sample.columns);

@@ -22,6 +22,7 @@ using Sizes = std::vector<std::int32_t>;
 constexpr std::size_t kMostGraphs = 256, kMostTensors = 256, kMostBuffers = 65536;
 constexpr std::size_t kMostCodes = 256, kMostMetadata = 256, kMostInputs = 8, kMostRank = 6;
 constexpr std::size_t kMostName = 1024, kMostWord = 64;      // of a tensor; of what messages show
+constexpr std::size_t kMostBytes = 0x7FFFFFFF;  // a flatbuffer's offsets reach no further
 constexpr std::size_t kMostElements = std::size_t{1} << 29;  // of a tensor: 2 GiB of floats
 constexpr std::size_t kMostPatches = std::size_t{1} << 31;   // numbers that a convolution gathers
 constexpr std::int32_t kMostSide = 4096, kMostKernel = 16, kMostStride = 8;
@@ -547,12 +548,13 @@ void check_metadata(const Table& table, std::size_t buffers) {
   expect(known && table.number<std::uint32_t>(1, 0) < buffers, "metadata of another kind");
 }
 
-void check_model(const std::vector<char>& content) {
-  const Buffer buffer(content.data(), content.size());
+void check_model(const char* content, std::size_t size) {
+  expect(size <= kMostBytes, "it is 2 GiB or larger");
+  const Buffer buffer(content, size);
   if (std::memcmp(buffer.bytes(4, 4), "TFL3", 4) != 0) throw Damaged();
   const Table model(buffer, buffer.follow(0));
   model.has_none_from(8);
-  const auto buffers = read_buffers(model, content.size());
+  const auto buffers = read_buffers(model, size);
   std::vector<Rule> rules;
   for (const Table& code : model.tables(1, kMostCodes)) rules.push_back(rule_of(code));
   std::vector<Graph> graphs;
@@ -572,10 +574,10 @@ void check_model(const std::vector<char>& content) {
 
 }  // namespace
 
-void verify(const std::vector<char>& content, const std::string& name) {
+void verify(const char* content, std::size_t size, const std::string& name) {
   const std::string none = name + " is not a TensorFlow Lite model of convert_tflite.py: ";
   try {
-    check_model(content);
+    check_model(content, size);
   } catch (const Damaged&) {
     throw ModelError(none + "it is cut off or damaged");
   } catch (const Misfit& misfit) {

@@ -14,6 +14,7 @@
 #include "images.h"
 #include "jaxgan/latents.h"
 #include "npy.h"
+#include "numbers.h"
 #include "sampling.h"
 #include "sha256.h"
 
@@ -241,6 +242,22 @@ TEST_CASE("seeds: one, lists, ranges, in order") {
                             "1 2", "1-2-3", "0-999999,1", "0x10"}) {
     CAPTURE(wrong);
     CHECK_THROWS_AS(parse_seeds(wrong), UsageError);
+  }
+}
+
+TEST_CASE("whole numbers are plain decimals within bounds") {
+  std::uint32_t value = 7;
+  CHECK(read_whole("0", 0, 4294967295, value).empty());
+  CHECK(value == 0);
+  CHECK(read_whole("4294967295", 0, 4294967295, value).empty());
+  CHECK(value == 4294967295u);
+  CHECK(read_whole("00000000000010", 1, 20, value).empty());  // no octal number
+  CHECK(value == 10);
+  CHECK(read_whole("0", 1, 20, value) == "expected 1 to 20, got 0");
+  CHECK(read_whole("", 1, 20, value) == "expected 1 to 20, got nothing");
+  for (const char* wrong : {"21", "-1", "+5", "0x10", "1_0", "1.", " 1", "1 ", "4294967297", "x"}) {
+    CAPTURE(wrong);
+    CHECK(!read_whole(wrong, 1, 20, value).empty());
   }
 }
 

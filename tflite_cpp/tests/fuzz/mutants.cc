@@ -112,7 +112,8 @@ class Trial {
   }
 
   static bool verified(const Bytes& content) {
-    return exit_code([&] { jaxgan::verify({content.begin(), content.end()}, "mutant"); }) == 0;
+    const auto* const bytes = reinterpret_cast<const char*>(content.data());
+    return exit_code([&] { jaxgan::verify(bytes, content.size(), "mutant"); }) == 0;
   }
 
   std::filesystem::path keep(std::size_t index, const std::filesystem::path& folder) const {
