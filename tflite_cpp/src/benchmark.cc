@@ -12,7 +12,7 @@
 namespace jaxgan {
 namespace {
 
-constexpr std::size_t kMostCalls = 10000000;  // whose times are held
+constexpr std::size_t kMaxTimes = 10000000;  // whose times are held
 
 // What to draw in each call, and where to.
 struct Batch {
@@ -76,7 +76,7 @@ BenchmarkRow measure(const std::string& path, GeneratorOptions options, int thre
   double passed = 0.0;
   const auto enough = [&] {
     if (wanted.repetitions > 0) return times.size() >= static_cast<std::size_t>(wanted.repetitions);
-    return passed >= wanted.seconds || times.size() == kMostCalls;
+    return passed >= wanted.seconds || times.size() == kMaxTimes;
   };
   while (times.empty() || !enough()) {
     times.push_back(batch.draw(generator, count));

@@ -9,10 +9,12 @@
 #include <cstring>
 #include <filesystem>
 #include <initializer_list>
+#include <iterator>
 #include <map>
 #include <system_error>
 #include <utility>
 
+#include "bounds.h"
 #include "open.h"
 #include "runtime.h"
 #include "verify.h"
@@ -21,11 +23,6 @@ namespace jaxgan {
 namespace {
 
 constexpr char kSignature[] = "generate_", kBetween[] = "between_1", kMetadata[] = "jaxgan.";
-// Bounds on what a model may ask for, far above any real one, so that no product overflows.
-constexpr int kMostBatch = 4096, kMostSide = 4096, kMostLatent = 65536, kMostThreads = 1024,
-              kMostClasses = 65536;
-constexpr std::size_t kMostNames = 200;  // letters of a message
-constexpr std::size_t kMostBytes = 0x7FFFFFFF;  // a flatbuffer's offsets reach no further
 
 // The number that a text is, or -1.
 int number(const std::string& text) {
@@ -54,13 +51,13 @@ std::vector<char> read(const std::string& path) {
   if (!file) throw fail(why);
   std::error_code unknown;
   const std::uintmax_t size = std::filesystem::file_size(path, unknown);
-  if (!unknown && size > kMostBytes) throw none("it is 2 GiB or larger");
+  if (!unknown && size > kMaxModelBytes) throw none("it is 2 GiB or larger");
   std::vector<char> content;
   char block[65536];
   while (const std::size_t count = std::fread(block, 1, sizeof block, file.get())) {
     content.insert(content.end(), block, block + count);
     if (!begins_as_model(content)) throw none("it does not begin as one");
-    if (content.size() > kMostBytes) throw none("it is 2 GiB or larger");
+    if (content.size() > kMaxModelBytes) throw none("it is 2 GiB or larger");
     if (!unknown) content.reserve(static_cast<std::size_t>(size));
   }
   if (std::ferror(file.get()) != 0) throw fail(std::strerror(errno));
@@ -82,6 +79,17 @@ bool fits(const TensorInfo* tensor, const char* type, const std::vector<int>& si
                     sizes.end(), [&](std::int32_t got, int wanted) {
                       return wanted == -1 ? got >= 1 && got <= most : got == wanted;
                     });
+}
+
+bool are_channels(int count) {
+  return std::find(std::begin(kChannels), std::end(kChannels), count) != std::end(kChannels);
+}
+
+// "1 or 3".
+std::string channels_text() {
+  std::string text;
+  for (const int count : kChannels) text += (text.empty() ? "" : " or ") + std::to_string(count);
+  return text;
 }
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
@@ -147,12 +155,12 @@ void Generator::Parts::read_signatures() {
     names += (names.empty() ? "" : ", ") + found[i].name;
     if (found[i].name.rfind(kSignature, 0) != 0) continue;
     const int size = number(found[i].name.substr(sizeof kSignature - 1));
-    if (size < 1 || size > kMostBatch) continue;
+    if (size < 1 || size > kMaxBatch) continue;
     check_batch(size, found[i]);
     sizes[size] = i;
   }
   if (sizes.empty()) {
-    if (names.size() > kMostNames) names = names.substr(0, kMostNames) + "...";
+    if (names.size() > kMaxNamesShown) names = names.substr(0, kMaxNamesShown) + "...";
     throw ModelError(name + " is not a generator: expected a signature such as generate_1, got " +
                      (names.empty() ? "none" : names));
   }
@@ -172,14 +180,14 @@ void Generator::Parts::check_batch(int size, const SignatureInfo& signature) {
     throw ModelError(not_one + "other inputs and outputs than latent, label and image");
   }
   const TensorInfo& image = signature.outputs[0];
-  if (!fits(latent, "float32", {size, -1}, kMostLatent) ||
-      !fits(&image, "float32", {size, -1, -1, -1}, kMostSide) ||
-      (image.dimensions[3] != 1 && image.dimensions[3] != 3) ||
+  if (!fits(latent, "float32", {size, -1}, kMaxLatent) ||
+      !fits(&image, "float32", {size, -1, -1, -1}, kMaxSide) ||
+      !are_channels(image.dimensions[3]) ||
       (label != nullptr && !fits(label, "int32", {size}))) {
     const std::string count = std::to_string(size);
     throw ModelError(not_one + latent->text() + " -> " + image.text() +
                      ", expected latent float32 [" + count + ", Z] -> image float32 [" + count +
-                     ", H, W, 1 or 3]");
+                     ", H, W, " + channels_text() + "]");
   }
   const Shape found{image.dimensions[1], image.dimensions[2], image.dimensions[3]};
   if (!sizes.empty() && (found.height != shape.height || found.width != shape.width ||
@@ -209,9 +217,9 @@ void Generator::Parts::read_classes() {
   if (classes == 0) return;
   const std::optional<std::string> told = model.metadata(std::string(kMetadata) + "classes");
   classes = told ? number(*told) : -1;
-  if (classes < 1 || classes > kMostClasses) {
+  if (classes < 1 || classes > kMaxClasses) {
     throw ModelError(name + " is not a generator: it takes labels, but its metadata names no "
-                            "number of classes from 1 to " + std::to_string(kMostClasses) +
+                            "number of classes from 1 to " + std::to_string(kMaxClasses) +
                      "; convert it again with convert_tflite.py");
   }
 }
@@ -266,7 +274,7 @@ void Generator::Parts::draw(const float* from, const std::int32_t* classes_of, s
   const auto length = static_cast<std::size_t>(latent_size);
   for (std::size_t start = 0; start < count;) {
     // The largest signature that still fits, else the smallest with some rows left unused.
-    const auto most = static_cast<int>(std::min<std::size_t>(count - start, kMostBatch));
+    const auto most = static_cast<int>(std::min<std::size_t>(count - start, kMaxBatch));
     auto fitting = sizes.upper_bound(most);
     if (fitting != sizes.begin()) --fitting;
     const std::size_t used = std::min(static_cast<std::size_t>(fitting->first), count - start);
@@ -310,8 +318,8 @@ Generator::Generator(const std::string& path, const GeneratorOptions& options) {
 
 Generator::Generator(std::vector<char> content, const std::string& name,
                      const GeneratorOptions& options) {
-  if (options.threads < 1 || options.threads > kMostThreads) {
-    throw UsageError("expected 1 to " + std::to_string(kMostThreads) + " threads, got " +
+  if (options.threads < kMinThreads || options.threads > kMaxThreads) {
+    throw UsageError("expected 1 to " + std::to_string(kMaxThreads) + " threads, got " +
                      std::to_string(options.threads));
   }
   announced<ModelError>(name, [&] {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "benchmark.h"
+#include "bounds.h"
 #include "files.h"
 #include "images.h"
 #include "jaxgan/generator.h"
@@ -41,10 +42,6 @@ struct Options {
   bool verbose = false;
 };
 
-constexpr int kMostImages = 1000000, kMostThreads = 1024, kMostBatch = 4096;
-constexpr std::size_t kMostPicture = std::size_t{1} << 30;  // bytes of a PNG to describe
-constexpr std::size_t kMostLetters = 200;                   // of an entry that --info shows
-
 // Takes the numbers that Python's --options take, and zeros off their front, which CLI11 would take
 // for those of an octal one.
 CLI::Validator whole_number(std::uint32_t min, std::uint32_t max) {
@@ -70,14 +67,15 @@ void declare(CLI::App& app, Options& options) {
       ->capture_default_str();
   whole(app.add_option("--columns", options.columns,
                        "Images in a row of the grid (default: 10, or those of --interpolate)"),
-        1, kMostImages);
+        1, kMaxCount);
 
   SamplingOptions& sampling = options.sampling;
   const std::string what = "What to draw";
   whole(app.add_option("--seed", sampling.seed, "Seed of the latent vectors (default: 0)"),
-        0, 4294967295)
+        kMinSeed, kMaxSeed)
       ->group(what);
-  whole(app.add_option("--count", sampling.count, "Number of images (default: 64)"), 1, kMostImages)
+  whole(app.add_option("--count", sampling.count, "Number of images (default: 64)"),
+        kMinCount, kMaxCount)
       ->group(what);
   app.add_option("--seeds", sampling.seeds,
                  "Instead of both: the first image of each of some seeds, such as 1,5,9-12")
@@ -92,7 +90,7 @@ void declare(CLI::App& app, Options& options) {
       ->group(what);
   whole(app.add_option("--interpolate", sampling.interpolate,
                        "From each image to the next this many, both included: a row each"),
-        2, 1000)
+        kMinInterpolate, kMaxInterpolate)
       ->group(what);
   app.add_option("--latents", sampling.latents,
                  "Take latent vectors from an .npy file, float32 [N, latent size]")
@@ -102,7 +100,7 @@ void declare(CLI::App& app, Options& options) {
   whole(app.add_option("--threads", options.threads,
                        "Threads that run the model; a list such as 1,2 with --benchmark")
             ->delimiter(','),
-        1, kMostThreads)
+        kMinThreads, kMaxThreads)
       ->capture_default_str();
   CLI::Option* const info = app.add_flag("--info", options.info, "Describe the model and leave");
   app.add_option("--describe", options.describe, "Print what a PNG says of itself and leave");
@@ -118,20 +116,20 @@ void declare(CLI::App& app, Options& options) {
     if (option->get_group() == what) benchmark->excludes(option);
   }
   whole(app.add_option("--batch", options.timing.batches, "Images a call, a list")->delimiter(','),
-        1, kMostBatch)
+        1, kMaxBatch)
       ->capture_default_str()
       ->group(timing);
   whole(app.add_option("--warmup", options.timing.warmup, "Calls before the clock runs"), 0,
-        kMostImages)
+        kMaxCalls)
       ->capture_default_str()
       ->group(timing);
   CLI::Option* const seconds =
       app.add_option("--seconds", options.timing.seconds, "Seconds of calls a row")
-          ->check(CLI::Range(0.001, 3600.0))
+          ->check(CLI::Range(kMinSeconds, kMaxSeconds))
           ->capture_default_str()
           ->group(timing);
   whole(app.add_option("--repetitions", options.timing.repetitions, "Calls a row, instead"), 1,
-        kMostImages)
+        kMaxCalls)
       ->excludes(seconds)
       ->group(timing);
   app.add_option("--format", options.format, "table, csv or json")
@@ -168,13 +166,13 @@ void print_info(const Generator& generator, const std::string& path) {
   }
   for (const char* const name : kNames) {
     const auto text = generator.metadata(name);
-    if (text) std::cout << name << ": " << printable(text->substr(0, kMostLetters)) << "\n";
+    if (text) std::cout << name << ": " << printable(text->substr(0, kMaxEntryShown)) << "\n";
   }
 }
 
 void print_texts(const std::string& path) {
   const std::string name = "--describe: " + path;
-  const Texts texts = read_texts(read_input(path, kMostPicture, "--describe"), name);
+  const Texts texts = read_texts(read_input(path, kMaxPictureBytes, "--describe"), name);
   const bool ours = std::any_of(texts.begin(), texts.end(), [](const auto& entry) {
     return entry.first.rfind("jaxgan.", 0) == 0;
   });

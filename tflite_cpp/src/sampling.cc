@@ -7,6 +7,7 @@
 #include <numeric>
 #include <sstream>
 
+#include "bounds.h"
 #include "jaxgan/latents.h"
 #include "npy.h"
 #include "numbers.h"
@@ -14,11 +15,6 @@
 
 namespace jaxgan {
 namespace {
-
-constexpr std::size_t kMostImages = 1000000;
-constexpr std::size_t kMostLatent = 65536, kMostClasses = 65536;
-constexpr double kMostTruncation = 10.0;
-constexpr std::uint32_t kMostSeed = 4294967295, kLeastFrames = 2, kMostFrames = 1000;
 
 // The images that options name before any interpolation.
 struct Keys {
@@ -51,9 +47,9 @@ double parse_truncation(const std::string& text) {
   stream.imbue(std::locale::classic());  // whatever the program around us speaks
   double value = 0.0;
   stream >> value;
-  if (!decimal || stream.fail() || !stream.eof() || !(value > 0.0) || value > kMostTruncation) {
-    throw UsageError("--truncation: expected a decimal number above 0 and at most 10, got '" +
-                     text + "'");
+  if (!decimal || stream.fail() || !stream.eof() || !(value > 0.0) || value > kMaxTruncation) {
+    throw UsageError("--truncation: expected a decimal number above 0 and at most " +
+                     std::to_string(static_cast<int>(kMaxTruncation)) + ", got '" + text + "'");
   }
   return value;
 }
@@ -94,8 +90,8 @@ Keys keys_of(const SamplingOptions& options, std::size_t size) {
     keys = seeded(seeds, std::vector<std::uint32_t>(seeds.size(), 0), truncation, size);
     keys.origin = "seeds " + *options.seeds;
   } else {
-    const std::uint32_t seed = whole("--seed", options.seed, 0, 0, kMostSeed);
-    std::vector<std::uint32_t> indices(whole("--count", options.count, 64, 1, kMostImages));
+    const std::uint32_t seed = whole("--seed", options.seed, 0, kMinSeed, kMaxSeed);
+    std::vector<std::uint32_t> indices(whole("--count", options.count, 64, kMinCount, kMaxCount));
     std::iota(indices.begin(), indices.end(), 0u);
     keys = seeded(std::vector<std::uint32_t>(indices.size(), seed), indices, truncation, size);
     keys.origin =
@@ -125,12 +121,12 @@ void add_between(Sample& sample, const Keys& keys, std::size_t key, std::size_t 
 }
 
 void check_model(std::size_t latent_size, int classes) {
-  if (latent_size < 1 || latent_size > kMostLatent) {
-    throw UsageError("expected a latent size of 1 to " + std::to_string(kMostLatent) + ", got " +
+  if (latent_size < 1 || latent_size > kMaxLatent) {
+    throw UsageError("expected a latent size of 1 to " + std::to_string(kMaxLatent) + ", got " +
                      std::to_string(latent_size));
   }
-  if (classes < 0 || classes > static_cast<int>(kMostClasses)) {
-    throw UsageError("expected 0 to " + std::to_string(kMostClasses) + " classes, got " +
+  if (classes < 0 || classes > kMaxClasses) {
+    throw UsageError("expected 0 to " + std::to_string(kMaxClasses) + " classes, got " +
                      std::to_string(classes));
   }
 }
@@ -140,9 +136,9 @@ void check_frames(std::size_t keys, std::size_t frames) {
     throw UsageError("--interpolate: expected at least 2 images to go between, got 1; give a "
                      "larger --count, or --seeds 1,2");
   }
-  if ((keys - 1) * frames > kMostImages) {
+  if ((keys - 1) * frames > kMaxCount) {
     throw UsageError("--interpolate: " + std::to_string((keys - 1) * frames) +
-                     " images, expected at most " + std::to_string(kMostImages));
+                     " images, expected at most " + std::to_string(kMaxCount));
   }
 }
 
@@ -180,8 +176,9 @@ std::vector<std::int32_t> parse_labels(const std::optional<std::string>& text, i
 
 std::vector<std::uint32_t> parse_seeds(const std::string& text) {
   const auto fail = [&] {
-    return UsageError("--seeds: expected seeds and ranges such as 1,5,9-12, each from 0 to "
-                      "4294967295, at most 1000000 in all, got '" + text + "'");
+    return UsageError("--seeds: expected seeds and ranges such as 1,5,9-12, each from 0 to " +
+                      std::to_string(kMaxSeed) + ", at most " + std::to_string(kMaxCount) +
+                      " in all, got '" + text + "'");
   };
   std::vector<std::uint32_t> seeds;
   const char* place = text.data();
@@ -192,12 +189,12 @@ std::vector<std::uint32_t> parse_seeds(const std::string& text) {
     if (next == nullptr) throw fail();
     std::uint32_t last = first;
     if (next != end && *next == '-') next = number(next + 1, end, last);
-    if (next == nullptr || last < first || last - first >= kMostImages - seeds.size()) throw fail();
+    if (next == nullptr || last < first || last - first >= kMaxCount - seeds.size()) throw fail();
     for (std::uint64_t seed = first; seed <= last; ++seed) {
       seeds.push_back(static_cast<std::uint32_t>(seed));
     }
     if (next == end) return seeds;
-    if (*next != ',' || seeds.size() == kMostImages) throw fail();
+    if (*next != ',' || seeds.size() == kMaxCount) throw fail();
     place = next + 1;
   }
 }
@@ -206,7 +203,7 @@ Sample choose(const SamplingOptions& options, std::size_t latent_size, int class
   check_model(latent_size, classes);
   const std::vector<std::int32_t> labels = parse_labels(options.label, classes);
   const std::size_t frames =
-      whole("--interpolate", options.interpolate, 1, kLeastFrames, kMostFrames);
+      whole("--interpolate", options.interpolate, 1, kMinInterpolate, kMaxInterpolate);
   Keys keys = keys_of(options, latent_size);
   Sample sample;
   if (options.interpolate) {
@@ -238,7 +235,7 @@ void draw(Generator& generator, const Sample& sample, std::uint8_t* levels) {
                      (generator.classes() == 0 ? "and no label" : "and a label") +
                      " an image, got one that was chosen for another model");
   }
-  constexpr std::size_t kAtATime = 4096;  // so that the values of many images need not be held
+  constexpr std::size_t kAtATime = kMaxBatch;  // so that the values of many images need not be held
   std::vector<float> values(std::min(sample.count, kAtATime) * pixels);
   const auto plain = [&](std::size_t i) {
     return sample.labels.empty() || sample.labels[i] == sample.towards[i];

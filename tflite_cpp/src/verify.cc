@@ -6,6 +6,7 @@
 #include <optional>
 #include <stdexcept>
 
+#include "bounds.h"
 #include "flatbuffer.h"
 #include "jaxgan/errors.h"
 
@@ -17,19 +18,6 @@ using flatbuffer::Damaged;
 using flatbuffer::Table;
 using flatbuffer::Vector;
 using Sizes = std::vector<std::int32_t>;
-
-// Bounds far above any real generator, so that no product overflows and nothing small names much.
-constexpr std::size_t kMostGraphs = 256, kMostTensors = 256, kMostBuffers = 65536;
-constexpr std::size_t kMostCodes = 256, kMostMetadata = 256, kMostInputs = 8, kMostRank = 6;
-constexpr std::size_t kMostName = 1024, kMostWord = 64;      // of a tensor; of what messages show
-constexpr std::size_t kMostBytes = 0x7FFFFFFF;  // a flatbuffer's offsets reach no further
-constexpr std::size_t kMostElements = std::size_t{1} << 29;  // of a tensor: 2 GiB of floats
-constexpr std::size_t kMostPatches = std::size_t{1} << 31;   // numbers that a convolution gathers
-constexpr std::int32_t kMostSide = 4096, kMostKernel = 16, kMostStride = 8;
-constexpr std::size_t kMostScales = 65536;
-constexpr float kLeastScale = 1e-20f, kMostScale = 1e20f;
-constexpr float kLeastFactor = 0x1p-8f, kMostFactor = 0x1p7f;
-constexpr float kMostRatio = 65536.0f;  // of scales: some kernels end the program at 2^19
 
 enum Type : int { kFloat32 = 0, kFloat16 = 1, kInt32 = 2, kInt64 = 4, kBool = 6, kInt8 = 9 };
 
@@ -64,7 +52,7 @@ struct Operation {
 
 // The numbers in a constant vector.
 std::vector<std::int64_t> integers(const Tensor& tensor) {
-  expect(tensor.constant() && tensor.sizes.size() == 1 && tensor.elements <= kMostRank &&
+  expect(tensor.constant() && tensor.sizes.size() == 1 && tensor.elements <= kMaxRank &&
              (tensor.is(kInt32) || tensor.is(kInt64)),
          "expected a constant of sizes");
   std::vector<std::int64_t> values(tensor.elements);
@@ -128,7 +116,7 @@ void arithmetic(const Operation& one) {
   expect_no_activation(one, 0);
   expect_sizes(one.out, broadcast(a.sizes, b.sizes));
   if (a.type != kInt8) return;
-  expect(std::max(a.scales[0], b.scales[0]) <= kMostRatio * one.out.scales[0], "scales");
+  expect(std::max(a.scales[0], b.scales[0]) <= kMaxRatio * one.out.scales[0], "scales");
 }
 
 void broadcast_to(const Operation& one) {
@@ -150,7 +138,7 @@ void softmax(const Operation& one) {
   if (one.out.type != kInt8) return;
   // Kernels make 1/256 the unit of its result, whatever is said.
   const float scale = one.in[0]->scales[0];
-  expect(scale >= kLeastFactor && scale <= kMostFactor, "scales");
+  expect(scale >= kMinFactor && scale <= kMaxFactor, "scales");
   expect(one.out.scales[0] == 0x1p-8f && one.out.zero == -128, "scales");
 }
 
@@ -173,7 +161,7 @@ void leaky_relu(const Operation& one) {
   const float slope = one.options.front().number<float>(0, 0.0f);
   const float scale = one.out.type == kInt8 ? one.in[0]->scales[0] / one.out.scales[0] : 1.0f;
   // Of 8-bit numbers, XNNPACK leaves the result as it is where a factor is below 2^-8.
-  expect(slope * scale >= kLeastFactor && slope <= 1.0f && scale <= kMostFactor, "slope");
+  expect(slope * scale >= kMinFactor && slope <= 1.0f && scale <= kMaxFactor, "slope");
 }
 
 void quantize(const Operation& one) {
@@ -181,7 +169,7 @@ void quantize(const Operation& one) {
   expect(in.holds_values() && one.out.is(kInt8), "types");
   expect_sizes(one.out, in.sizes);
   const float scale = in.type == kInt8 ? in.scales[0] / one.out.scales[0] : 1.0f;
-  expect(scale >= kLeastFactor && scale <= kMostFactor, "scales");
+  expect(scale >= kMinFactor && scale <= kMaxFactor, "scales");
 }
 
 void dequantize(const Operation& one) {
@@ -266,7 +254,7 @@ Strides strides(const Operation& one, std::size_t activation) {
   const Table& options = one.options.front();
   const Strides found{options.number<std::int32_t>(2, 0), options.number<std::int32_t>(1, 0)};
   expect(std::min(found.down, found.across) >= 1 &&
-             std::max(found.down, found.across) <= kMostStride,
+             std::max(found.down, found.across) <= kMaxStride,
          "stride");
   const Sizes& kernel = one.in[1]->sizes;
   const bool one_pixel = kernel[1] == 1 && kernel[2] == 1;  // then VALID is SAME, and written
@@ -285,13 +273,13 @@ void expect_no_dilation(const Operation& one, std::size_t slot) {
 // `small` is the image with a patch around each of its pixels.
 void expect_kernel(const Tensor& in, const Tensor& kernel, const Tensor& small) {
   expect(in.sizes.size() == 4 && kernel.sizes.size() == 4 && small.sizes.size() == 4 &&
-             std::max(in.sizes[1], in.sizes[2]) <= kMostSide &&
-             std::max(kernel.sizes[1], kernel.sizes[2]) <= kMostKernel,
+             std::max(in.sizes[1], in.sizes[2]) <= kMaxSide &&
+             std::max(kernel.sizes[1], kernel.sizes[2]) <= kMaxKernel,
          "inputs of sizes that do not fit");
   const auto size = [](std::int32_t one) { return static_cast<std::size_t>(one); };
   const std::size_t pixels = small.elements / size(small.sizes[3]);
   const std::size_t patch = size(kernel.sizes[1]) * size(kernel.sizes[2]);
-  expect(pixels * patch * size(std::max(kernel.sizes[0], kernel.sizes[3])) <= kMostPatches,
+  expect(pixels * patch * size(std::max(kernel.sizes[0], kernel.sizes[3])) <= kMaxPatches,
          "too large");
 }
 
@@ -397,12 +385,12 @@ void read_quantization(const Table& table, Tensor& tensor) {
   const std::size_t rank = tensor.sizes.size();
   tensor.dimension = static_cast<std::size_t>(std::max(dimension, 0));
   expect(dimension >= 0 && tensor.dimension < std::max<std::size_t>(rank, 1), "scales");
-  expect(count <= kMostScales, "scales");
+  expect(count <= kMaxScales, "scales");
   expect(count == 1 || (tensor.dimension < rank &&
                         count == static_cast<std::size_t>(tensor.sizes[tensor.dimension])),
          "scales");
   for (std::size_t i = 0; i < count; ++i) {
-    expect(tensor.scales[i] >= kLeastScale && tensor.scales[i] <= kMostScale, "scales");
+    expect(tensor.scales[i] >= kMinScale && tensor.scales[i] <= kMaxScale, "scales");
     const bool free = tensor.type == kInt8 && count == 1;
     expect(free ? zeros[i] >= -128 && zeros[i] <= 127 : zeros[i] == 0, "zeros");
   }
@@ -414,10 +402,10 @@ Tensor read_tensor(const Table& table, const std::vector<Vector<char>>& buffers)
   expect(!table.has(5) && !table.has(6) && !table.has(7), "a variable, sparse or open tensor");
   Tensor tensor;
   tensor.type = table.number<std::int8_t>(1, 0);
-  tensor.sizes = table.vector<std::int32_t>(0).copy(kMostRank);
-  table.text(3, kMostName);
+  tensor.sizes = table.vector<std::int32_t>(0).copy(kMaxRank);
+  table.text(3, kMaxName);
   for (const std::int32_t size : tensor.sizes) {
-    expect(size >= 1 && tensor.elements <= kMostElements / static_cast<std::size_t>(size),
+    expect(size >= 1 && tensor.elements <= kMaxElements / static_cast<std::size_t>(size),
            "a tensor of sizes below 1, or too large");
     tensor.elements *= static_cast<std::size_t>(size);
   }
@@ -437,16 +425,16 @@ class Graph {
  public:
   Graph(const Table& table, const std::vector<Vector<char>>& buffers,
         const std::vector<Rule>& rules)
-      : inputs(table.vector<std::int32_t>(1).copy(kMostInputs)),
-        outputs(table.vector<std::int32_t>(2).copy(kMostInputs)) {
+      : inputs(table.vector<std::int32_t>(1).copy(kMaxInputs)),
+        outputs(table.vector<std::int32_t>(2).copy(kMaxInputs)) {
     table.has_none_from(5);
-    table.text(4, kMostName);
-    for (const Table& tensor : table.tables(0, kMostTensors)) {
+    table.text(4, kMaxName);
+    for (const Table& tensor : table.tables(0, kMaxTensors)) {
       tensors_.push_back(read_tensor(tensor, buffers));
     }
     for (const std::int32_t input : inputs) make(input);
     std::size_t number = 0;
-    for (const Table& operation : table.tables(3, kMostTensors)) {
+    for (const Table& operation : table.tables(3, kMaxTensors)) {
       const std::size_t code = operation.number<std::uint32_t>(0, 0);
       expect(code < rules.size(), "an operation without its code");
       try {
@@ -510,7 +498,7 @@ Rule rule_of(const Table& table) {
 // Weights, metadata and what is empty; no two of them the same bytes.
 std::vector<Vector<char>> read_buffers(const Table& model, std::size_t most) {
   std::vector<Vector<char>> buffers;
-  for (const Table& table : model.tables(4, kMostBuffers)) {
+  for (const Table& table : model.tables(4, kMaxBuffers)) {
     table.has_none_from(1);
     buffers.push_back(table.vector<char>(0));
     expect(buffers.back().size() <= most, "buffers that overlap");
@@ -531,7 +519,7 @@ void check_names(const std::vector<Table>& named, std::vector<std::int32_t> want
   std::vector<std::int32_t> found;
   for (const Table& one : named) {
     one.has_none_from(2);
-    check_word(one.text(0, kMostWord));
+    check_word(one.text(0, kMaxWord));
     found.push_back(static_cast<std::int32_t>(one.number<std::uint32_t>(1, 0)));
   }
   std::sort(found.begin(), found.end());
@@ -542,34 +530,34 @@ void check_names(const std::vector<Table>& named, std::vector<std::int32_t> want
 
 void check_metadata(const Table& table, std::size_t buffers) {
   table.has_none_from(2);
-  const std::string name = table.text(0, kMostWord);
+  const std::string name = table.text(0, kMaxWord);
   const bool known = name.rfind("jaxgan.", 0) == 0 || name == "min_runtime_version" ||
                      name == "CONVERSION_METADATA" || name == "reduced_precision_support";
   expect(known && table.number<std::uint32_t>(1, 0) < buffers, "metadata of another kind");
 }
 
 void check_model(const char* content, std::size_t size) {
-  expect(size <= kMostBytes, "it is 2 GiB or larger");
+  expect(size <= kMaxModelBytes, "it is 2 GiB or larger");
   const Buffer buffer(content, size);
   if (std::memcmp(buffer.bytes(4, 4), "TFL3", 4) != 0) throw Damaged();
   const Table model(buffer, buffer.follow(0));
   model.has_none_from(8);
   const auto buffers = read_buffers(model, size);
   std::vector<Rule> rules;
-  for (const Table& code : model.tables(1, kMostCodes)) rules.push_back(rule_of(code));
+  for (const Table& code : model.tables(1, kMaxCodes)) rules.push_back(rule_of(code));
   std::vector<Graph> graphs;
-  for (const Table& graph : model.tables(2, kMostGraphs)) {
+  for (const Table& graph : model.tables(2, kMaxGraphs)) {
     graphs.emplace_back(graph, buffers, rules);
   }
-  for (const Table& signature : model.tables(7, kMostGraphs)) {
+  for (const Table& signature : model.tables(7, kMaxGraphs)) {
     signature.has_none_from(5);
-    check_word(signature.text(2, kMostWord));
+    check_word(signature.text(2, kMaxWord));
     const std::size_t graph = signature.number<std::uint32_t>(4, 0);
     expect(graph < graphs.size(), "a signature without its graph");
-    check_names(signature.tables(0, kMostInputs), graphs[graph].inputs);
-    check_names(signature.tables(1, kMostInputs), graphs[graph].outputs);
+    check_names(signature.tables(0, kMaxInputs), graphs[graph].inputs);
+    check_names(signature.tables(1, kMaxInputs), graphs[graph].outputs);
   }
-  for (const Table& entry : model.tables(6, kMostMetadata)) check_metadata(entry, buffers.size());
+  for (const Table& entry : model.tables(6, kMaxMetadata)) check_metadata(entry, buffers.size());
 }
 
 }  // namespace
