@@ -207,7 +207,7 @@ def test_info(program, model):
     assert set(signatures) == {"generate_1", "generate_64", "between_1"}
     for part in ("latent float32 [64, 64]", "label int32 [64]", "image float32 [64, 28, 28, 1]"):
         assert part in signatures["generate_64"]
-    for part in ("toward int32 [1]", "share float32 [1]"):
+    for part in ("target_label int32 [1]", "weight float32 [1]"):
         assert part in signatures["between_1"]
     names = (
         "version", "revision", "dataset", "seed", "step", "latent_size", "classes", "image_shape",

@@ -38,9 +38,9 @@ struct Batch {
   std::vector<std::int32_t> labels;
 };
 
-// The value that a share of the sorted times do not exceed, interpolated as NumPy's percentile.
-double quantile(const std::vector<double>& sorted, double share) {
-  const double place = share * static_cast<double>(sorted.size() - 1);
+// The value that a part of the sorted times do not exceed, interpolated as NumPy's percentile.
+double quantile(const std::vector<double>& sorted, double part) {
+  const double place = part * static_cast<double>(sorted.size() - 1);
   const auto below = static_cast<std::size_t>(place);
   const std::size_t above = std::min(below + 1, sorted.size() - 1);
   return sorted[below] + (place - static_cast<double>(below)) * (sorted[above] - sorted[below]);

@@ -73,11 +73,11 @@ const TensorInfo* find(const std::vector<TensorInfo>& tensors, const char* name)
 
 // Whether a tensor is there, of a type and of sizes; -1 stands for any size up to a bound.
 bool fits(const TensorInfo* tensor, const char* type, const std::vector<int>& sizes,
-          int most = 0) {
+          int max = 0) {
   if (tensor == nullptr || tensor->type != type) return false;
   return std::equal(tensor->dimensions.begin(), tensor->dimensions.end(), sizes.begin(),
                     sizes.end(), [&](std::int32_t got, int wanted) {
-                      return wanted == -1 ? got >= 1 && got <= most : got == wanted;
+                      return wanted == -1 ? got >= 1 && got <= max : got == wanted;
                     });
 }
 
@@ -205,11 +205,12 @@ void Generator::Parts::check_between(const SignatureInfo& signature) const {
   const auto& out = signature.outputs;
   if (classes == 0 || in.size() != 4 || out.size() != 1 ||
       !fits(find(in, "latent"), "float32", {1, latent_size}) ||
-      !fits(find(in, "label"), "int32", {1}) || !fits(find(in, "toward"), "int32", {1}) ||
-      !fits(find(in, "share"), "float32", {1}) ||
+      !fits(find(in, "label"), "int32", {1}) || !fits(find(in, "target_label"), "int32", {1}) ||
+      !fits(find(in, "weight"), "float32", {1}) ||
       !fits(&out[0], "float32", {1, shape.height, shape.width, shape.channels})) {
     throw ModelError(name + " is not a generator: " + kBetween +
-                     " does not take latent, label, toward and share as generate_1 does");
+                     " does not take latent, label, target_label and weight; convert it again with "
+                     "convert_tflite.py");
   }
 }
 
@@ -274,8 +275,8 @@ void Generator::Parts::draw(const float* from, const std::int32_t* classes_of, s
   const auto length = static_cast<std::size_t>(latent_size);
   for (std::size_t start = 0; start < count;) {
     // The largest signature that still fits, else the smallest with some rows left unused.
-    const auto most = static_cast<int>(std::min<std::size_t>(count - start, kMaxBatch));
-    auto fitting = sizes.upper_bound(most);
+    const auto left = static_cast<int>(std::min<std::size_t>(count - start, kMaxBatch));
+    auto fitting = sizes.upper_bound(left);
     if (fitting != sizes.begin()) --fitting;
     const std::size_t used = std::min(static_cast<std::size_t>(fitting->first), count - start);
     draw_batch(fitting->first, used, from + start * length,
@@ -303,8 +304,8 @@ void Generator::Parts::draw_between(const float* from, const std::int32_t* class
     model.run(*between,
               in_order(*between, {{"latent", latent},
                                   {"label", classes_of + i},
-                                  {"toward", target_labels + i},
-                                  {"share", weights + i}}),
+                                  {"target_label", target_labels + i},
+                                  {"weight", weights + i}}),
               to + i * shape.size());
   }
 }

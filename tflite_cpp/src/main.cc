@@ -182,7 +182,7 @@ void print_texts(const std::string& path) {
   }
 }
 
-// Where pictures go: "digit_%04d.png" -> the text before the number, its least digits, the text
+// Where pictures go: "digit_%04d.png" -> the text before the number, its digits at least, the text
 // after.
 struct Target {
   enum Kind { kStdout, kGrid, kFiles, kNpy };

@@ -97,8 +97,8 @@ class HeaderReader {
 }  // namespace
 
 Matrix read_latents(const std::string& path, std::size_t columns) {
-  const std::size_t most = kMaxCount * columns * sizeof(float) + kMaxHeaderBytes + 12;
-  const Bytes content = read_input(path, most, "--latents");
+  const std::size_t max = kMaxCount * columns * sizeof(float) + kMaxHeaderBytes + 12;
+  const Bytes content = read_input(path, max, "--latents");
   const auto fail = [&](const std::string& is) {
     return UsageError("--latents: " + path + " is " + is + "; expected float32 [N, " +
                       std::to_string(columns) + "] in an .npy file, C order");

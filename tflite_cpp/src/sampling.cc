@@ -115,8 +115,8 @@ void add_between(Sample& sample, const Keys& keys, std::size_t key, std::size_t 
     const std::int32_t next = labels[(key + 1) % labels.size()];
     const bool last = frame == frames - 1;
     sample.labels.push_back(last ? next : label);
-    sample.towards.push_back(frame == 0 ? label : next);
-    sample.shares.push_back(static_cast<float>(t));
+    sample.target_labels.push_back(frame == 0 ? label : next);
+    sample.weights.push_back(static_cast<float>(t));
   }
 }
 
@@ -218,8 +218,8 @@ Sample choose(const SamplingOptions& options, std::size_t latent_size, int class
     for (std::size_t i = 0; !labels.empty() && i < keys.count; ++i) {
       sample.labels.push_back(labels[i % labels.size()]);
     }
-    sample.towards = sample.labels;
-    sample.shares.assign(sample.labels.size(), 0.0f);
+    sample.target_labels = sample.labels;
+    sample.weights.assign(sample.labels.size(), 0.0f);
   }
   sample.count = sample.latents.size() / latent_size;
   sample.texts = {{"jaxgan.latents", keys.origin}};
@@ -238,7 +238,7 @@ void draw(Generator& generator, const Sample& sample, std::uint8_t* levels) {
   constexpr std::size_t kAtATime = kMaxBatch;  // so that the values of many images need not be held
   std::vector<float> values(std::min(sample.count, kAtATime) * pixels);
   const auto plain = [&](std::size_t i) {
-    return sample.labels.empty() || sample.labels[i] == sample.towards[i];
+    return sample.labels.empty() || sample.labels[i] == sample.target_labels[i];
   };
   for (std::size_t start = 0; start < sample.count;) {
     const bool between = !plain(start);
@@ -248,8 +248,8 @@ void draw(Generator& generator, const Sample& sample, std::uint8_t* levels) {
     const std::int32_t* const labels =
         sample.labels.empty() ? nullptr : sample.labels.data() + start;
     if (between) {
-      generator.draw_between(latents, labels, sample.towards.data() + start,
-                             sample.shares.data() + start, end - start, values.data());
+      generator.draw_between(latents, labels, sample.target_labels.data() + start,
+                             sample.weights.data() + start, end - start, values.data());
     } else {
       generator.draw(latents, labels, end - start, values.data());
     }

@@ -27,12 +27,12 @@ struct SamplingOptions {
 // they are the images themselves, or what is interpolated between.
 struct Sample {
   std::size_t count = 0;
-  std::vector<float> latents;         // [count, Z]
-  std::vector<std::int32_t> labels;   // [count]; none for a model without classes
-  std::vector<std::int32_t> towards;  // [count]: as labels, unless an image lies between two
-  std::vector<float> shares;          // [count]
-  std::size_t columns = 10;           // of their grid, unless --columns says another
-  Texts texts;                        // for their PNG: how they were chosen
+  std::vector<float> latents;               // [count, Z]
+  std::vector<std::int32_t> labels;         // [count]; none for a model without classes
+  std::vector<std::int32_t> target_labels;  // [count]: as labels, unless an image lies between two
+  std::vector<float> weights;               // [count]: how far it has gone there, 0 to 1
+  std::size_t columns = 10;                 // of their grid, unless --columns says another
+  Texts texts;                              // for their PNG: how they were chosen
 };
 
 // For a model of a latent size and a number of classes, 0 for none. Throws UsageError where options

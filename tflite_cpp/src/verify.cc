@@ -496,13 +496,13 @@ Rule rule_of(const Table& table) {
 }
 
 // Weights, metadata and what is empty; no two of them the same bytes.
-std::vector<Vector<char>> read_buffers(const Table& model, std::size_t most) {
+std::vector<Vector<char>> read_buffers(const Table& model, std::size_t left) {
   std::vector<Vector<char>> buffers;
   for (const Table& table : model.tables(4, kMaxBuffers)) {
     table.has_none_from(1);
     buffers.push_back(table.vector<char>(0));
-    expect(buffers.back().size() <= most, "buffers that overlap");
-    most -= buffers.back().size();
+    expect(buffers.back().size() <= left, "buffers that overlap");
+    left -= buffers.back().size();
   }
   expect(buffers.empty() || buffers.front().size() == 0, "a first buffer that is not empty");
   return buffers;
