@@ -83,6 +83,7 @@ Bytes read_input(const std::string& path, std::size_t max, const std::string& op
 }
 
 void write_whole(const std::string& path, const Bytes& content) {
+  if (is_special(path)) cannot_write(path, "it is there already, and is no regular file");
   const fs::path target(path);
   std::error_code fault;
   if (target.has_parent_path()) fs::create_directories(target.parent_path(), fault);

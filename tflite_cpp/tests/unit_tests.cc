@@ -179,6 +179,18 @@ TEST_CASE("a file that cannot be written leaves nothing behind") {
   CHECK(text(folder.path / "file") == "kept");
 }
 
+TEST_CASE("a link to a device is not replaced, a dangling one is") {
+  const Folder folder;
+  const fs::path device = folder.path / "device", nowhere = folder.path / "nowhere";
+  fs::create_symlink("/dev/null", device);
+  fs::create_symlink(folder.path / "none", nowhere);
+  CHECK_THROWS_WITH_AS(write_whole(device.string(), {'a'}), doctest::Contains("no regular file"),
+                       OutputError);
+  CHECK(fs::is_symlink(device));
+  write_whole(nowhere.string(), {'a'});
+  CHECK(text(nowhere) == "a");
+}
+
 TEST_CASE("SHA-256 of the standard's examples") {
   CHECK(sha256("", 0) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
   CHECK(sha256("abc", 3) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
