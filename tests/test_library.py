@@ -86,9 +86,21 @@ def test_a_cmake_project_draws_what_the_program_draws(consumer, model, drawn):
 
 def test_a_program_in_c_draws_the_same(consumer, model, drawn):
     assert drawn_by(consumer / "draw_c", model) == drawn
-    done = run(consumer / "draw_c", model, "7", "0")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.endswith("error: --count: expected 1 to 1000000, got 0\n")
+    wrong = run(consumer / "draw_c", model, "7", "0")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr.endswith("error: --count: expected 1 to 1000000, got 0\n")
+
+
+def test_the_readme_shows_a_program_that_works(installed, model, drawn, tmp_path):
+    readme = (SOURCES / "README.md").read_text()
+    code, command = re.search(r"```c\n(.*?)```\n\n```sh\n(cc .*?)\n", readme, re.DOTALL).groups()
+    assert (CONSUMER / "draw_c.c").read_text().endswith(code)
+    places = {"/opt/jaxgan": str(installed), " draw_c": f" {tmp_path}/draw_c"}
+    for named, place in places.items():
+        command = command.replace(named, place)
+    (tmp_path / "draw_c.c").write_text(code)
+    done(*command.split(), "-Wall", "-Wextra", "-Wpedantic", "-Werror")
+    assert drawn_by(tmp_path / "draw_c", model) == drawn
 
 
 def test_the_shared_library_shows_the_c_interface_alone(installed):
