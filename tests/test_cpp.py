@@ -7,6 +7,7 @@ import json
 import os
 import random
 import shutil
+import stat
 import subprocess
 import sys
 import time
@@ -207,7 +208,7 @@ def test_info(program, model):
     assert set(signatures) == {"generate_1", "generate_64", "between_1"}
     for part in ("latent float32 [64, 64]", "label int32 [64]", "image float32 [64, 28, 28, 1]"):
         assert part in signatures["generate_64"]
-    for part in ("toward int32 [1]", "share float32 [1]"):
+    for part in ("target_label int32 [1]", "weight float32 [1]"):
         assert part in signatures["between_1"]
     names = (
         "version", "revision", "dataset", "seed", "step", "latent_size", "classes", "image_shape",
@@ -797,6 +798,39 @@ def test_an_output_that_cannot_be_written(sanitized, model, tmp_path, language):
         refused(run(*command, "--model", model, "--out", out), 5, "cannot write", str(out))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.png"]
     assert (tmp_path / "file").read_text() == "kept"
+
+
+def a_pipe(path):
+    os.mkfifo(path)
+    return stat.S_ISFIFO
+
+
+def a_link_to_a_device(path):
+    path.symlink_to("/dev/null")
+    return stat.S_ISLNK
+
+
+def a_device(path):
+    try:
+        os.mknod(path, 0o600 | stat.S_IFCHR, os.stat("/dev/null").st_rdev)
+    except PermissionError:
+        pytest.skip("only root makes devices, and in some containers not even root")
+    return stat.S_ISCHR
+
+
+@pytest.mark.parametrize("make", (a_pipe, a_link_to_a_device, a_device))
+@pytest.mark.parametrize(
+    "option, name", [("--out", "x.png"), ("--out", "x.npy"), ("--save-latents", "x.npy")]
+)
+def test_devices_are_not_replaced(sanitized, tmp_path, make, option, name):
+    path = tmp_path / name
+    is_kept = make(path)
+    options = {"--model": SOUND, "--out": tmp_path / "other.png", option: path}
+    done = run(sanitized, *(part for pair in options.items() for part in pair), timeout=10)
+    refused(done, 5, str(path), "it is there already, and is no regular file")
+    assert is_kept(path.lstat().st_mode)
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+    assert not list(tmp_path.glob(".jaxgan.*"))
 
 
 @pytest.mark.parametrize("language", ("c++", "python"))

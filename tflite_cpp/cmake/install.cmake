@@ -1,6 +1,10 @@
 # What lets other projects use the installed library: a CMake package and a pkg-config file.
 include(CMakePackageConfigHelpers)
-install(TARGETS jaxgan-generator EXPORT jaxgan-targets)
+set(targets jaxgan-generator)
+if(JAXGAN_SHARED)
+  list(APPEND targets jaxgan)
+endif()
+install(TARGETS ${targets} EXPORT jaxgan-targets)
 install(DIRECTORY include/jaxgan TYPE INCLUDE)
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/jaxgan)
 install(EXPORT jaxgan-targets NAMESPACE jaxgan:: DESTINATION ${package})

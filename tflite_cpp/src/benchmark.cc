@@ -12,7 +12,7 @@
 namespace jaxgan {
 namespace {
 
-constexpr std::size_t kMostCalls = 10000000;  // whose times are held
+constexpr std::size_t kMaxTimes = 10000000;  // whose times are held
 
 // What to draw in each call, and where to.
 struct Batch {
@@ -38,9 +38,9 @@ struct Batch {
   std::vector<std::int32_t> labels;
 };
 
-// The value that a share of the sorted times do not exceed, interpolated as NumPy's percentile.
-double quantile(const std::vector<double>& sorted, double share) {
-  const double place = share * static_cast<double>(sorted.size() - 1);
+// The value that a part of the sorted times do not exceed, interpolated as NumPy's percentile.
+double quantile(const std::vector<double>& sorted, double part) {
+  const double place = part * static_cast<double>(sorted.size() - 1);
   const auto below = static_cast<std::size_t>(place);
   const std::size_t above = std::min(below + 1, sorted.size() - 1);
   return sorted[below] + (place - static_cast<double>(below)) * (sorted[above] - sorted[below]);
@@ -76,7 +76,7 @@ BenchmarkRow measure(const std::string& path, GeneratorOptions options, int thre
   double passed = 0.0;
   const auto enough = [&] {
     if (wanted.repetitions > 0) return times.size() >= static_cast<std::size_t>(wanted.repetitions);
-    return passed >= wanted.seconds || times.size() == kMostCalls;
+    return passed >= wanted.seconds || times.size() == kMaxTimes;
   };
   while (times.empty() || !enough()) {
     times.push_back(batch.draw(generator, count));

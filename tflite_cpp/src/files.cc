@@ -61,12 +61,12 @@ class Beside {
 
 }  // namespace
 
-Bytes read_input(const std::string& path, std::size_t most, const std::string& option) {
+Bytes read_input(const std::string& path, std::size_t max, const std::string& option) {
   std::string why;
   const File file = open_regular(path, why);
   Bytes content;
   std::uint8_t block[65536];
-  while (file && content.size() <= most) {
+  while (file && content.size() <= max) {
     const std::size_t size = std::fread(block, 1, sizeof block, file.get());
     if (size == 0) break;
     content.insert(content.end(), block, block + size);
@@ -75,14 +75,15 @@ Bytes read_input(const std::string& path, std::size_t most, const std::string& o
   if (!why.empty()) {
     throw UsageError(option + ": cannot read " + path + ": " + why);
   }
-  if (content.size() > most) {
+  if (content.size() > max) {
     throw UsageError(option + ": " + path + " is too large; expected at most " +
-                     std::to_string(most) + " bytes");
+                     std::to_string(max) + " bytes");
   }
   return content;
 }
 
 void write_whole(const std::string& path, const Bytes& content) {
+  if (is_special(path)) cannot_write(path, "it is there already, and is no regular file");
   const fs::path target(path);
   std::error_code fault;
   if (target.has_parent_path()) fs::create_directories(target.parent_path(), fault);

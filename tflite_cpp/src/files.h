@@ -10,11 +10,11 @@ namespace jaxgan {
 
 using Bytes = std::vector<std::uint8_t>;
 
-// Reads a file of at most `most` bytes. Throws UsageError, its message beginning with the option.
-Bytes read_input(const std::string& path, std::size_t most, const std::string& option);
+// Reads a file of at most `max` bytes. Throws UsageError, its message beginning with the option.
+Bytes read_input(const std::string& path, std::size_t max, const std::string& option);
 
-// Writes a file whole: beside it first, then renamed over it; its folder is made where missing.
-// Throws OutputError; what stood there before is then untouched.
+// Writes a file whole: beside it first, then renamed over it; its folder is made where missing. A pipe
+// or a device is not replaced. Throws OutputError; what stood there before is then untouched.
 void write_whole(const std::string& path, const Bytes& content);
 
 // Writes to stdout. Throws OutputError.

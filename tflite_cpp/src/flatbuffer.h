@@ -56,8 +56,8 @@ class Vector {
   }
   const char* bytes() const noexcept { return data_; }
   // A copy, if it has at most so many.
-  std::vector<Number> copy(std::size_t most) const {
-    if (size_ > most) throw Damaged();
+  std::vector<Number> copy(std::size_t max) const {
+    if (size_ > max) throw Damaged();
     std::vector<Number> values(size_);
     if (size_ != 0) std::memcpy(values.data(), data_, size_ * sizeof(Number));
     return values;
@@ -99,8 +99,8 @@ class Table {
     const std::size_t at = field(slot);
     return at == 0 ? Vector<Number>() : Vector<Number>(*buffer_, buffer_->follow(at));
   }
-  std::string text(std::size_t slot, std::size_t most) const {
-    const std::vector<char> letters = vector<char>(slot).copy(most);
+  std::string text(std::size_t slot, std::size_t max) const {
+    const std::vector<char> letters = vector<char>(slot).copy(max);
     return {letters.begin(), letters.end()};
   }
   Table table(std::size_t slot) const {
@@ -108,12 +108,12 @@ class Table {
     if (at == 0) throw Damaged();
     return {*buffer_, buffer_->follow(at)};
   }
-  std::vector<Table> tables(std::size_t slot, std::size_t most) const {
+  std::vector<Table> tables(std::size_t slot, std::size_t max) const {
     const std::size_t at = field(slot);
     std::vector<Table> found;
     if (at == 0) return found;
     const std::size_t start = buffer_->follow(at), count = buffer_->number<std::uint32_t>(start);
-    if (count > most) throw Damaged();
+    if (count > max) throw Damaged();
     for (std::size_t i = 0; i < count; ++i) {
       found.emplace_back(*buffer_, buffer_->follow(start + 4 + 4 * i));
     }

@@ -1,88 +1,22 @@
 #include "jaxgan/generator.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <cmath>
-#include <cstdio>
-#include <cstring>
-#include <filesystem>
 #include <initializer_list>
-#include <map>
-#include <system_error>
 #include <utility>
 
-#include "open.h"
+#include "bounds.h"
+#include "model_file.h"
+#include "numbers.h"
 #include "runtime.h"
+#include "signatures.h"
 #include "verify.h"
 
 namespace jaxgan {
 namespace {
 
-constexpr char kSignature[] = "generate_", kBetween[] = "between_1", kMetadata[] = "jaxgan.";
-// Bounds on what a model may ask for, far above any real one, so that no product overflows.
-constexpr int kMostBatch = 4096, kMostSide = 4096, kMostLatent = 65536, kMostThreads = 1024,
-              kMostClasses = 65536;
-constexpr std::size_t kMostNames = 200;  // letters of a message
-constexpr std::size_t kMostBytes = 0x7FFFFFFF;  // a flatbuffer's offsets reach no further
-
-// The number that a text is, or -1.
-int number(const std::string& text) {
-  int value = -1;
-  const char* const end = text.data() + text.size();
-  const auto [rest, fault] = std::from_chars(text.data(), end, value);
-  return fault == std::errc() && rest == end ? value : -1;
-}
-
-// What a large file that is no model is told by before it is read whole.
-bool begins_as_model(const std::vector<char>& content) {
-  constexpr char kIdentifier[] = "TFL3";
-  return content.size() >= 8 && std::equal(kIdentifier, kIdentifier + 4, content.begin() + 4);
-}
-
-std::vector<char> read(const std::string& path) {
-  const auto fail = [&](const std::string& why) {
-    return ModelError("cannot read " + path + ": " + why +
-                      "; expected a file of convert_tflite.py");
-  };
-  const auto none = [&](const char* what) {
-    return ModelError(path + " is not a TensorFlow Lite model: " + what);
-  };
-  std::string why;
-  const File file = open_regular(path, why);
-  if (!file) throw fail(why);
-  std::error_code unknown;
-  const std::uintmax_t size = std::filesystem::file_size(path, unknown);
-  if (!unknown && size > kMostBytes) throw none("it is 2 GiB or larger");
-  std::vector<char> content;
-  char block[65536];
-  while (const std::size_t count = std::fread(block, 1, sizeof block, file.get())) {
-    content.insert(content.end(), block, block + count);
-    if (!begins_as_model(content)) throw none("it does not begin as one");
-    if (content.size() > kMostBytes) throw none("it is 2 GiB or larger");
-    if (!unknown) content.reserve(static_cast<std::size_t>(size));
-  }
-  if (std::ferror(file.get()) != 0) throw fail(std::strerror(errno));
-  if (content.empty()) throw ModelError(path + " is empty; convert the model again");
-  return content;
-}
-
-const TensorInfo* find(const std::vector<TensorInfo>& tensors, const char* name) {
-  const auto found = std::find_if(tensors.begin(), tensors.end(),
-                                  [&](const TensorInfo& tensor) { return tensor.name == name; });
-  return found == tensors.end() ? nullptr : &*found;
-}
-
-// Whether a tensor is there, of a type and of sizes; -1 stands for any size up to a bound.
-bool fits(const TensorInfo* tensor, const char* type, const std::vector<int>& sizes,
-          int most = 0) {
-  if (tensor == nullptr || tensor->type != type) return false;
-  return std::equal(tensor->dimensions.begin(), tensor->dimensions.end(), sizes.begin(),
-                    sizes.end(), [&](std::int32_t got, int wanted) {
-                      return wanted == -1 ? got >= 1 && got <= most : got == wanted;
-                    });
-}
+constexpr char kMetadata[] = "jaxgan.";
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -112,16 +46,17 @@ std::size_t bytes(const TensorInfo& tensor) {
 
 struct Generator::Parts {
   Parts(std::vector<char> content, std::string file, const GeneratorOptions& options)
-      : name(std::move(file)), model(std::move(content), name, options) {}
+      : name(std::move(file)),
+        model(std::move(content), name, options),
+        signatures(read_signatures(model.signatures(), name)) {}
 
-  void read_signatures();
-  void check_batch(int size, const SignatureInfo& signature);
-  void check_between(const SignatureInfo& signature) const;
+  std::size_t length() const { return static_cast<std::size_t>(signatures.latent_size); }
   void read_classes();
   void check_label(std::int32_t label) const;
   void draw(const float* latents, const std::int32_t* labels, std::size_t count, float* images);
-  void draw_between(const float* latent, std::int32_t label, std::int32_t toward, float share,
-                    float* image);
+  void draw_between(const float* latents, const std::int32_t* labels,
+                    const std::int32_t* target_labels, const float* weights, std::size_t count,
+                    float* images);
   void draw_batch(int size, std::size_t used, const float* latents, const std::int32_t* labels,
                   float* images);
   using Named = std::initializer_list<std::pair<const char*, const void*>>;
@@ -130,89 +65,22 @@ struct Generator::Parts {
   std::string name;
   Model model;
   StartTimes times;
-  std::map<int, std::size_t> sizes;     // batch size -> signature
-  std::optional<std::size_t> between;   // its signature
-  Shape shape;
-  int latent_size = 0;
+  Signatures signatures;
   int classes = 0;
-  std::vector<float> latents, images;   // of a batch that is not full
+  std::vector<float> latents, images;  // of a batch that is not full
   std::vector<std::int32_t> labels;
 };
 
-void Generator::Parts::read_signatures() {
-  std::string names;
-  const std::vector<SignatureInfo>& found = model.signatures();
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    names += (names.empty() ? "" : ", ") + found[i].name;
-    if (found[i].name.rfind(kSignature, 0) != 0) continue;
-    const int size = number(found[i].name.substr(sizeof kSignature - 1));
-    if (size < 1 || size > kMostBatch) continue;
-    check_batch(size, found[i]);
-    sizes[size] = i;
-  }
-  if (sizes.empty()) {
-    if (names.size() > kMostNames) names = names.substr(0, kMostNames) + "...";
-    throw ModelError(name + " is not a generator: expected a signature such as generate_1, got " +
-                     (names.empty() ? "none" : names));
-  }
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    if (found[i].name != kBetween) continue;
-    check_between(found[i]);
-    between = i;
-  }
-}
-
-void Generator::Parts::check_batch(int size, const SignatureInfo& signature) {
-  const std::string not_one = name + " is not a generator: " + signature.name + " has ";
-  const TensorInfo* const latent = find(signature.inputs, "latent");
-  const TensorInfo* const label = find(signature.inputs, "label");
-  if (latent == nullptr || signature.inputs.size() != (label != nullptr ? 2u : 1u) ||
-      signature.outputs.size() != 1 || signature.outputs[0].name != "image") {
-    throw ModelError(not_one + "other inputs and outputs than latent, label and image");
-  }
-  const TensorInfo& image = signature.outputs[0];
-  if (!fits(latent, "float32", {size, -1}, kMostLatent) ||
-      !fits(&image, "float32", {size, -1, -1, -1}, kMostSide) ||
-      (image.dimensions[3] != 1 && image.dimensions[3] != 3) ||
-      (label != nullptr && !fits(label, "int32", {size}))) {
-    const std::string count = std::to_string(size);
-    throw ModelError(not_one + latent->text() + " -> " + image.text() +
-                     ", expected latent float32 [" + count + ", Z] -> image float32 [" + count +
-                     ", H, W, 1 or 3]");
-  }
-  const Shape found{image.dimensions[1], image.dimensions[2], image.dimensions[3]};
-  if (!sizes.empty() && (found.height != shape.height || found.width != shape.width ||
-                         found.channels != shape.channels || latent->dimensions[1] != latent_size ||
-                         (label != nullptr) != (classes != 0))) {
-    throw ModelError(not_one + "other shapes than the signatures before it");
-  }
-  shape = found;
-  latent_size = latent->dimensions[1];
-  classes = label != nullptr ? 1 : 0;  // how many, the metadata tells
-}
-
-void Generator::Parts::check_between(const SignatureInfo& signature) const {
-  const auto& in = signature.inputs;
-  const auto& out = signature.outputs;
-  if (classes == 0 || in.size() != 4 || out.size() != 1 ||
-      !fits(find(in, "latent"), "float32", {1, latent_size}) ||
-      !fits(find(in, "label"), "int32", {1}) || !fits(find(in, "toward"), "int32", {1}) ||
-      !fits(find(in, "share"), "float32", {1}) ||
-      !fits(&out[0], "float32", {1, shape.height, shape.width, shape.channels})) {
-    throw ModelError(name + " is not a generator: " + kBetween +
-                     " does not take latent, label, toward and share as generate_1 does");
-  }
-}
-
 void Generator::Parts::read_classes() {
-  if (classes == 0) return;
+  if (!signatures.labelled) return;
   const std::optional<std::string> told = model.metadata(std::string(kMetadata) + "classes");
-  classes = told ? number(*told) : -1;
-  if (classes < 1 || classes > kMostClasses) {
+  std::uint32_t count = 0;
+  if (!told || !read_whole(*told, 1, kMaxClasses, count).empty()) {
     throw ModelError(name + " is not a generator: it takes labels, but its metadata names no "
-                            "number of classes from 1 to " + std::to_string(kMostClasses) +
+                            "number of classes from 1 to " + std::to_string(kMaxClasses) +
                      "; convert it again with convert_tflite.py");
   }
+  classes = static_cast<int>(count);
 }
 
 void Generator::Parts::check_label(std::int32_t label) const {
@@ -236,23 +104,22 @@ std::vector<const void*> Generator::Parts::in_order(std::size_t signature, Named
 void Generator::Parts::draw_batch(int size, std::size_t used, const float* from,
                                   const std::int32_t* classes_of, float* to) {
   const auto rows = static_cast<std::size_t>(size);
-  const auto length = static_cast<std::size_t>(latent_size);
   float* result = to;
   if (used < rows) {
-    latents.assign(rows * length, 0.0f);
-    std::copy_n(from, used * length, latents.begin());
+    latents.assign(rows * length(), 0.0f);
+    std::copy_n(from, used * length(), latents.begin());
     from = latents.data();
     if (classes != 0) {
       labels.assign(rows, 0);
       std::copy_n(classes_of, used, labels.begin());
       classes_of = labels.data();
     }
-    images.resize(rows * shape.size());
+    images.resize(rows * signatures.shape.size());
     result = images.data();
   }
-  const std::size_t signature = sizes.at(size);
+  const std::size_t signature = signatures.batches.at(size);
   model.run(signature, in_order(signature, {{"latent", from}, {"label", classes_of}}), result);
-  if (result != to) std::copy_n(result, used * shape.size(), to);
+  if (result != to) std::copy_n(result, used * signatures.shape.size(), to);
 }
 
 void Generator::Parts::draw(const float* from, const std::int32_t* classes_of, std::size_t count,
@@ -262,56 +129,62 @@ void Generator::Parts::draw(const float* from, const std::int32_t* classes_of, s
                                   : "expected labels, got none: the model has classes");
   }
   for (std::size_t i = 0; classes != 0 && i < count; ++i) check_label(classes_of[i]);
-  const auto length = static_cast<std::size_t>(latent_size);
   for (std::size_t start = 0; start < count;) {
     // The largest signature that still fits, else the smallest with some rows left unused.
-    const auto most = static_cast<int>(std::min<std::size_t>(count - start, kMostBatch));
-    auto fitting = sizes.upper_bound(most);
-    if (fitting != sizes.begin()) --fitting;
+    const auto left = static_cast<int>(std::min<std::size_t>(count - start, kMaxBatch));
+    auto fitting = signatures.batches.upper_bound(left);
+    if (fitting != signatures.batches.begin()) --fitting;
     const std::size_t used = std::min(static_cast<std::size_t>(fitting->first), count - start);
-    draw_batch(fitting->first, used, from + start * length,
-               classes_of == nullptr ? nullptr : classes_of + start, to + start * shape.size());
+    draw_batch(fitting->first, used, from + start * length(),
+               classes_of == nullptr ? nullptr : classes_of + start,
+               to + start * signatures.shape.size());
     start += used;
   }
 }
 
-void Generator::Parts::draw_between(const float* latent, std::int32_t label, std::int32_t toward,
-                                    float share, float* image) {
-  if (!between) {
+void Generator::Parts::draw_between(const float* from, const std::int32_t* classes_of,
+                                    const std::int32_t* target_labels, const float* weights,
+                                    std::size_t count, float* to) {
+  if (!signatures.between) {
     throw ModelError(name + " cannot go from one class to another: it has no signature " +
                      kBetween + "; convert it again with convert_tflite.py");
   }
-  check_label(label);
-  check_label(toward);
-  if (!(share >= 0.0f && share <= 1.0f)) {
-    throw UsageError("expected a share from 0 to 1, got " + std::to_string(share));
+  for (std::size_t i = 0; i < count; ++i) {
+    check_label(classes_of[i]);
+    check_label(target_labels[i]);
+    if (!(weights[i] >= 0.0f && weights[i] <= 1.0f)) {
+      throw UsageError("expected weights from 0 to 1, got " + std::to_string(weights[i]));
+    }
   }
-  model.run(*between,
-            in_order(*between, {{"latent", latent},
-                                {"label", &label},
-                                {"toward", &toward},
-                                {"share", &share}}),
-            image);
+  for (std::size_t i = 0; i < count; ++i) {
+    const float* const latent = from + i * length();
+    model.run(*signatures.between,
+              in_order(*signatures.between, {{"latent", latent},
+                                  {"label", classes_of + i},
+                                  {"target_label", target_labels + i},
+                                  {"weight", weights + i}}),
+              to + i * signatures.shape.size());
+  }
 }
 
 Generator::Generator(const std::string& path, const GeneratorOptions& options) {
   const auto start = std::chrono::steady_clock::now();
-  *this = Generator(announced<ModelError>(path, [&] { return read(path); }), path, options);
+  *this = Generator(announced<ModelError>(path, [&] { return read_model_file(path); }), path,
+                    options);
   // All that was not compiling.
   parts_->times.load = seconds_since(start) - parts_->times.compile;
 }
 
 Generator::Generator(std::vector<char> content, const std::string& name,
                      const GeneratorOptions& options) {
-  if (options.threads < 1 || options.threads > kMostThreads) {
-    throw UsageError("expected 1 to " + std::to_string(kMostThreads) + " threads, got " +
+  if (options.threads < kMinThreads || options.threads > kMaxThreads) {
+    throw UsageError("expected 1 to " + std::to_string(kMaxThreads) + " threads, got " +
                      std::to_string(options.threads));
   }
   announced<ModelError>(name, [&] {
     const auto start = std::chrono::steady_clock::now();
-    verify(content, name);
+    verify(content.data(), content.size(), name);
     parts_ = std::make_unique<Parts>(std::move(content), name, options);
-    parts_->read_signatures();
     parts_->read_classes();
     parts_->times.load = seconds_since(start);
     parts_->model.compile();
@@ -323,10 +196,10 @@ Generator::~Generator() = default;
 Generator::Generator(Generator&&) noexcept = default;
 Generator& Generator::operator=(Generator&&) noexcept = default;
 
-Shape Generator::image_shape() const noexcept { return parts_->shape; }
+Shape Generator::image_shape() const noexcept { return parts_->signatures.shape; }
 
 std::size_t Generator::latent_size() const noexcept {
-  return static_cast<std::size_t>(parts_->latent_size);
+  return static_cast<std::size_t>(parts_->signatures.latent_size);
 }
 
 int Generator::classes() const noexcept { return parts_->classes; }
@@ -363,10 +236,12 @@ std::vector<float> Generator::draw(const std::vector<float>& latents,
   return images;
 }
 
-void Generator::draw_between(const float* latent, std::int32_t label, std::int32_t toward,
-                             float share, float* image) {
-  announced<ModelError>(parts_->name,
-                        [&] { parts_->draw_between(latent, label, toward, share, image); });
+void Generator::draw_between(const float* latents, const std::int32_t* labels,
+                             const std::int32_t* target_labels, const float* weights,
+                             std::size_t count, float* images) {
+  announced<ModelError>(parts_->name, [&] {
+    parts_->draw_between(latents, labels, target_labels, weights, count, images);
+  });
 }
 
 std::uint8_t to_level(float value) noexcept {

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "bounds.h"
+
 namespace jaxgan {
 namespace {
 
@@ -39,15 +41,14 @@ void append_text(Bytes& bytes, const std::string& keyword, const std::string& te
 }  // namespace
 
 void check_grid(Shape shape, std::size_t count, std::size_t columns) {
-  constexpr std::uint64_t kMost = 1000000;  // libpng's own bound on a side
   const std::uint64_t rows = (std::uint64_t{count} + columns - 1) / columns;
   const std::uint64_t height = rows * static_cast<std::uint64_t>(shape.height);
   const std::uint64_t width = std::uint64_t{columns} * static_cast<std::uint64_t>(shape.width);
-  if (height > kMost || width > kMost) {
+  if (height > kMaxPngSide || width > kMaxPngSide) {
     throw UsageError("--columns: " + std::to_string(count) + " images in " +
                      std::to_string(columns) + " columns make a picture of " +
                      std::to_string(width) + "x" + std::to_string(height) +
-                     " pixels, expected at most " + std::to_string(kMost) + " a side");
+                     " pixels, expected at most " + std::to_string(kMaxPngSide) + " a side");
   }
 }
 

@@ -61,11 +61,11 @@ float uniform(std::uint32_t bits) {
 void latent(std::uint32_t seed, std::uint32_t index, std::size_t size, float* out,
             double truncation) noexcept {
   const Words key = threefry({0, seed}, {0, index});  // fold_in(key(seed), index)
-  const float share =
+  const float mass =
       truncation > 0.0 ? static_cast<float>(std::erf(truncation / std::sqrt(2.0))) : 1.0f;
   for (std::size_t i = 0; i < size; ++i) {
     const Words words = threefry(key, {0, static_cast<std::uint32_t>(i)});
-    out[i] = std::sqrt(2.0f) * inverse_erf(uniform(words[0] ^ words[1]) * share);
+    out[i] = std::sqrt(2.0f) * inverse_erf(uniform(words[0] ^ words[1]) * mass);
   }
 }
 

@@ -5,13 +5,13 @@
 #include <cstring>
 #include <utility>
 
+#include "bounds.h"
 #include "jaxgan/errors.h"
 #include "sha256.h"
 
 namespace jaxgan {
 namespace {
 
-constexpr std::size_t kMostRows = 1000000;
 constexpr char kMagic[] = "\x93NUMPY";
 constexpr std::size_t kMagicSize = 6, kHeaderStart = 10;  // magic, version, size of the header
 
@@ -97,8 +97,8 @@ class HeaderReader {
 }  // namespace
 
 Matrix read_latents(const std::string& path, std::size_t columns) {
-  const std::size_t most = kMostRows * columns * sizeof(float) + 65536 + 12;
-  const Bytes content = read_input(path, most, "--latents");
+  const std::size_t max = kMaxCount * columns * sizeof(float) + kMaxHeaderBytes + 12;
+  const Bytes content = read_input(path, max, "--latents");
   const auto fail = [&](const std::string& is) {
     return UsageError("--latents: " + path + " is " + is + "; expected float32 [N, " +
                       std::to_string(columns) + "] in an .npy file, C order");
@@ -121,7 +121,7 @@ Matrix read_latents(const std::string& path, std::size_t columns) {
   if (header.type != "<f4") throw fail("of type " + header.type);
   if (header.fortran) throw fail("in Fortran order");
   if (header.shape.size() != 2 || header.shape[1] != columns || header.shape[0] < 1 ||
-      header.shape[0] > kMostRows) {
+      header.shape[0] > kMaxCount) {
     std::string sizes;
     for (const std::size_t size : header.shape) {
       sizes += (sizes.empty() ? "" : ", ") + std::to_string(size);

@@ -34,7 +34,7 @@ class QuietStderr {
   int original_ = -1;
 };
 
-// Most bytes of memory that this process has held so far; 0 where the system does not tell.
+// The most bytes of memory that this process has held so far; 0 where the system does not tell.
 std::size_t peak_memory() noexcept;
 
 // Whether all that was written to a file is on the disk.

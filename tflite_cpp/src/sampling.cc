@@ -3,18 +3,18 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <cstdlib>
+#include <locale>
 #include <numeric>
+#include <sstream>
 
+#include "bounds.h"
 #include "jaxgan/latents.h"
 #include "npy.h"
+#include "numbers.h"
 #include "sha256.h"
 
 namespace jaxgan {
 namespace {
-
-constexpr std::size_t kMostImages = 1000000;
-constexpr double kMostTruncation = 10.0;
 
 // The images that options name before any interpolation.
 struct Keys {
@@ -30,21 +30,34 @@ const char* number(const char* from, const char* end, std::uint32_t& value) {
   return fault == std::errc() ? rest : nullptr;
 }
 
+// An option's whole number, another one where it is not given.
+std::uint32_t whole(const char* option, const std::optional<std::string>& text,
+                    std::uint32_t otherwise, std::uint32_t min, std::uint32_t max) {
+  if (!text) return otherwise;
+  std::uint32_t value = 0;
+  const std::string fault = read_whole(*text, min, max, value);
+  if (!fault.empty()) throw UsageError(std::string(option) + ": " + fault);
+  return value;
+}
+
 double parse_truncation(const std::string& text) {
   const bool decimal = !text.empty() && text.back() != '.' &&
                        text.find_first_not_of("0123456789.") == std::string::npos;
-  char* rest = nullptr;
-  const double value = std::strtod(text.c_str(), &rest);
-  if (!decimal || *rest != '\0' || !(value > 0.0) || value > kMostTruncation) {
-    throw UsageError("--truncation: expected a decimal number above 0 and at most 10, got '" +
-                     text + "'");
+  std::istringstream stream(text);
+  stream.imbue(std::locale::classic());  // whatever the program around us speaks
+  double value = 0.0;
+  stream >> value;
+  if (!decimal || stream.fail() || !stream.eof() || !(value > 0.0) || value > kMaxTruncation) {
+    throw UsageError("--truncation: expected a decimal number above 0 and at most " +
+                     std::to_string(static_cast<int>(kMaxTruncation)) + ", got '" + text + "'");
   }
   return value;
 }
 
 void refuse_both(bool one, const char* name, bool other, const char* other_name) {
   if (one && other) {
-    throw UsageError(std::string(name) + " and " + other_name + " exclude each other; leave one out");
+    throw UsageError(std::string(name) + " and " + other_name +
+                     " are mutually exclusive; leave one out");
   }
 }
 
@@ -77,8 +90,8 @@ Keys keys_of(const SamplingOptions& options, std::size_t size) {
     keys = seeded(seeds, std::vector<std::uint32_t>(seeds.size(), 0), truncation, size);
     keys.origin = "seeds " + *options.seeds;
   } else {
-    const std::uint32_t seed = options.seed.value_or(0);
-    std::vector<std::uint32_t> indices(static_cast<std::size_t>(options.count.value_or(64)));
+    const std::uint32_t seed = whole("--seed", options.seed, 0, kMinSeed, kMaxSeed);
+    std::vector<std::uint32_t> indices(whole("--count", options.count, 64, kMinCount, kMaxCount));
     std::iota(indices.begin(), indices.end(), 0u);
     keys = seeded(std::vector<std::uint32_t>(indices.size(), seed), indices, truncation, size);
     keys.origin =
@@ -89,10 +102,10 @@ Keys keys_of(const SamplingOptions& options, std::size_t size) {
 }
 
 // Adds the images from one key to the next, both included.
-void add_between(Sample& sample, const Keys& keys, std::size_t key, int frames, std::size_t size,
-                 const std::vector<std::int32_t>& labels) {
-  for (int frame = 0; frame < frames; ++frame) {
-    const double t = static_cast<double>(frame) / (frames - 1);
+void add_between(Sample& sample, const Keys& keys, std::size_t key, std::size_t frames,
+                 std::size_t size, const std::vector<std::int32_t>& labels) {
+  for (std::size_t frame = 0; frame < frames; ++frame) {
+    const double t = static_cast<double>(frame) / static_cast<double>(frames - 1);
     const std::size_t end = sample.latents.size();
     sample.latents.resize(end + size);
     interpolate(keys.latents.data() + key * size, keys.latents.data() + (key + 1) * size, t, size,
@@ -102,8 +115,30 @@ void add_between(Sample& sample, const Keys& keys, std::size_t key, int frames, 
     const std::int32_t next = labels[(key + 1) % labels.size()];
     const bool last = frame == frames - 1;
     sample.labels.push_back(last ? next : label);
-    sample.towards.push_back(frame == 0 ? label : next);
-    sample.shares.push_back(static_cast<float>(t));
+    sample.target_labels.push_back(frame == 0 ? label : next);
+    sample.weights.push_back(static_cast<float>(t));
+  }
+}
+
+void check_model(std::size_t latent_size, int classes) {
+  if (latent_size < 1 || latent_size > kMaxLatent) {
+    throw UsageError("expected a latent size of 1 to " + std::to_string(kMaxLatent) + ", got " +
+                     std::to_string(latent_size));
+  }
+  if (classes < 0 || classes > kMaxClasses) {
+    throw UsageError("expected 0 to " + std::to_string(kMaxClasses) + " classes, got " +
+                     std::to_string(classes));
+  }
+}
+
+void check_frames(std::size_t keys, std::size_t frames) {
+  if (keys < 2) {
+    throw UsageError("--interpolate: expected at least 2 images to go between, got 1; give a "
+                     "larger --count, or --seeds 1,2");
+  }
+  if ((keys - 1) * frames > kMaxCount) {
+    throw UsageError("--interpolate: " + std::to_string((keys - 1) * frames) +
+                     " images, expected at most " + std::to_string(kMaxCount));
   }
 }
 
@@ -141,8 +176,9 @@ std::vector<std::int32_t> parse_labels(const std::optional<std::string>& text, i
 
 std::vector<std::uint32_t> parse_seeds(const std::string& text) {
   const auto fail = [&] {
-    return UsageError("--seeds: expected seeds and ranges such as 1,5,9-12, each from 0 to "
-                      "4294967295, at most 1000000 in all, got '" + text + "'");
+    return UsageError("--seeds: expected seeds and ranges such as 1,5,9-12, each from 0 to " +
+                      std::to_string(kMaxSeed) + ", at most " + std::to_string(kMaxCount) +
+                      " in all, got '" + text + "'");
   };
   std::vector<std::uint32_t> seeds;
   const char* place = text.data();
@@ -153,33 +189,27 @@ std::vector<std::uint32_t> parse_seeds(const std::string& text) {
     if (next == nullptr) throw fail();
     std::uint32_t last = first;
     if (next != end && *next == '-') next = number(next + 1, end, last);
-    if (next == nullptr || last < first || last - first >= kMostImages - seeds.size()) throw fail();
+    if (next == nullptr || last < first || last - first >= kMaxCount - seeds.size()) throw fail();
     for (std::uint64_t seed = first; seed <= last; ++seed) {
       seeds.push_back(static_cast<std::uint32_t>(seed));
     }
     if (next == end) return seeds;
-    if (*next != ',' || seeds.size() == kMostImages) throw fail();
+    if (*next != ',' || seeds.size() == kMaxCount) throw fail();
     place = next + 1;
   }
 }
 
-Sample choose(const SamplingOptions& options, const Generator& generator) {
-  const std::size_t size = generator.latent_size();
-  const std::vector<std::int32_t> labels = parse_labels(options.label, generator.classes());
-  Keys keys = keys_of(options, size);
+Sample choose(const SamplingOptions& options, std::size_t latent_size, int classes) {
+  check_model(latent_size, classes);
+  const std::vector<std::int32_t> labels = parse_labels(options.label, classes);
+  const std::size_t frames =
+      whole("--interpolate", options.interpolate, 1, kMinInterpolate, kMaxInterpolate);
+  Keys keys = keys_of(options, latent_size);
   Sample sample;
   if (options.interpolate) {
-    const auto frames = static_cast<std::size_t>(*options.interpolate);
-    if (keys.count < 2) {
-      throw UsageError("--interpolate: expected at least 2 images to go between, got 1; give a "
-                       "larger --count, or --seeds 1,2");
-    }
-    if ((keys.count - 1) * frames > kMostImages) {
-      throw UsageError("--interpolate: " + std::to_string((keys.count - 1) * frames) +
-                       " images, expected at most " + std::to_string(kMostImages));
-    }
+    check_frames(keys.count, frames);
     for (std::size_t key = 0; key + 1 < keys.count; ++key) {
-      add_between(sample, keys, key, *options.interpolate, size, labels);
+      add_between(sample, keys, key, frames, latent_size, labels);
     }
     sample.columns = frames;
     keys.origin += ", interpolate " + std::to_string(frames);
@@ -188,41 +218,51 @@ Sample choose(const SamplingOptions& options, const Generator& generator) {
     for (std::size_t i = 0; !labels.empty() && i < keys.count; ++i) {
       sample.labels.push_back(labels[i % labels.size()]);
     }
-    sample.towards = sample.labels;
-    sample.shares.assign(sample.labels.size(), 0.0f);
+    sample.target_labels = sample.labels;
+    sample.weights.assign(sample.labels.size(), 0.0f);
   }
-  sample.count = sample.latents.size() / size;
+  sample.count = sample.latents.size() / latent_size;
   sample.texts = {{"jaxgan.latents", keys.origin}};
   if (!labels.empty()) sample.texts.emplace_back("jaxgan.labels", joined(labels));
   return sample;
 }
 
-std::vector<std::uint8_t> draw(Generator& generator, const Sample& sample) {
+void draw(Generator& generator, const Sample& sample, std::uint8_t* levels) {
   const std::size_t size = generator.latent_size(), pixels = generator.image_shape().size();
-  constexpr std::size_t kAtATime = 4096;  // so that the values of many images need not be held
-  std::vector<std::uint8_t> levels(sample.count * pixels);
+  if (sample.latents.size() != sample.count * size ||
+      sample.labels.empty() != (generator.classes() == 0)) {
+    throw UsageError("expected a sample of " + std::to_string(size) + " numbers " +
+                     (generator.classes() == 0 ? "and no label" : "and a label") +
+                     " an image, got one that was chosen for another model");
+  }
+  constexpr std::size_t kAtATime = kMaxBatch;  // so that the values of many images need not be held
   std::vector<float> values(std::min(sample.count, kAtATime) * pixels);
   const auto plain = [&](std::size_t i) {
-    return sample.labels.empty() || sample.labels[i] == sample.towards[i];
+    return sample.labels.empty() || sample.labels[i] == sample.target_labels[i];
   };
   for (std::size_t start = 0; start < sample.count;) {
+    const bool between = !plain(start);
     std::size_t end = start;
-    while (end < sample.count && end - start < kAtATime && plain(end)) ++end;
+    while (end < sample.count && end - start < kAtATime && plain(end) != between) ++end;
     const float* const latents = sample.latents.data() + start * size;
-    if (end > start) {
-      const std::int32_t* const labels =
-          sample.labels.empty() ? nullptr : sample.labels.data() + start;
-      generator.draw(latents, labels, end - start, values.data());
+    const std::int32_t* const labels =
+        sample.labels.empty() ? nullptr : sample.labels.data() + start;
+    if (between) {
+      generator.draw_between(latents, labels, sample.target_labels.data() + start,
+                             sample.weights.data() + start, end - start, values.data());
     } else {
-      generator.draw_between(latents, sample.labels[start], sample.towards[start],
-                             sample.shares[start], values.data());
-      ++end;
+      generator.draw(latents, labels, end - start, values.data());
     }
     std::transform(values.begin(),
                    values.begin() + static_cast<std::ptrdiff_t>((end - start) * pixels),
-                   levels.begin() + static_cast<std::ptrdiff_t>(start * pixels), to_level);
+                   levels + start * pixels, to_level);
     start = end;
   }
+}
+
+std::vector<std::uint8_t> draw(Generator& generator, const Sample& sample) {
+  std::vector<std::uint8_t> levels(sample.count * generator.image_shape().size());
+  draw(generator, sample, levels.data());
   return levels;
 }
 

@@ -12,32 +12,36 @@
 
 namespace jaxgan {
 
+// As text: each is read in one place, whoever gives it.
 struct SamplingOptions {
-  std::optional<std::uint32_t> seed;  // 0 if not given
-  std::optional<int> count;           // 64 if not given
+  std::optional<std::string> seed;   // 0 if not given
+  std::optional<std::string> count;  // 64 if not given
   std::optional<std::string> seeds;
   std::optional<std::string> label;
   std::optional<std::string> latents;  // file
   std::optional<std::string> truncation;
-  std::optional<int> interpolate;
+  std::optional<std::string> interpolate;
 };
 
 // Images to draw. The keys are the images that a seed, a list of seeds or a file of latents names;
 // they are the images themselves, or what is interpolated between.
 struct Sample {
   std::size_t count = 0;
-  std::vector<float> latents;         // [count, Z]
-  std::vector<std::int32_t> labels;   // [count]; none for a model without classes
-  std::vector<std::int32_t> towards;  // [count]: as labels, unless an image lies between two
-  std::vector<float> shares;          // [count]
-  std::size_t columns = 10;           // of their grid, unless --columns says another
-  Texts texts;                        // for their PNG: how they were chosen
+  std::vector<float> latents;               // [count, Z]
+  std::vector<std::int32_t> labels;         // [count]; none for a model without classes
+  std::vector<std::int32_t> target_labels;  // [count]: as labels, unless an image lies between two
+  std::vector<float> weights;               // [count]: how far it has gone there, 0 to 1
+  std::size_t columns = 10;                 // of their grid, unless --columns says another
+  Texts texts;                              // for their PNG: how they were chosen
 };
 
-// Throws UsageError where options contradict each other or do not fit the model.
-Sample choose(const SamplingOptions& options, const Generator& generator);
+// For a model of a latent size and a number of classes, 0 for none. Throws UsageError where options
+// are wrong, contradict each other, or do not fit the model.
+Sample choose(const SamplingOptions& options, std::size_t latent_size, int classes);
 
-// Draws them, as levels [count, H, W, C].
+// Draws them, as levels [count, H, W, C]. Throws UsageError where they were chosen for another kind
+// of model, and as Generator::draw does.
+void draw(Generator& generator, const Sample& sample, std::uint8_t* levels);
 std::vector<std::uint8_t> draw(Generator& generator, const Sample& sample);
 
 // The labels that images take in turn: those of a text such as "3" or "3,1,4", every class without

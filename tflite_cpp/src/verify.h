@@ -1,8 +1,8 @@
 // Whether a model file may be given to a runtime.
 #pragma once
 
+#include <cstddef>
 #include <string>
-#include <vector>
 
 namespace jaxgan {
 
@@ -12,6 +12,6 @@ namespace jaxgan {
 // scales 8-bit values, they take any. So only operations that the exporter emits pass, each with
 // tensors of the very types and sizes that follow from its inputs, made before they are used.
 // `name` stands for the file in messages. Throws ModelError.
-void verify(const std::vector<char>& content, const std::string& name);
+void verify(const char* content, std::size_t size, const std::string& name);
 
 }  // namespace jaxgan

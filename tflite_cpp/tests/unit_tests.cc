@@ -14,6 +14,7 @@
 #include "images.h"
 #include "jaxgan/latents.h"
 #include "npy.h"
+#include "numbers.h"
 #include "sampling.h"
 #include "sha256.h"
 
@@ -178,6 +179,18 @@ TEST_CASE("a file that cannot be written leaves nothing behind") {
   CHECK(text(folder.path / "file") == "kept");
 }
 
+TEST_CASE("a link to a device is not replaced, a dangling one is") {
+  const Folder folder;
+  const fs::path device = folder.path / "device", nowhere = folder.path / "nowhere";
+  fs::create_symlink("/dev/null", device);
+  fs::create_symlink(folder.path / "none", nowhere);
+  CHECK_THROWS_WITH_AS(write_whole(device.string(), {'a'}), doctest::Contains("no regular file"),
+                       OutputError);
+  CHECK(fs::is_symlink(device));
+  write_whole(nowhere.string(), {'a'});
+  CHECK(text(nowhere) == "a");
+}
+
 TEST_CASE("SHA-256 of the standard's examples") {
   CHECK(sha256("", 0) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
   CHECK(sha256("abc", 3) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
@@ -241,6 +254,22 @@ TEST_CASE("seeds: one, lists, ranges, in order") {
                             "1 2", "1-2-3", "0-999999,1", "0x10"}) {
     CAPTURE(wrong);
     CHECK_THROWS_AS(parse_seeds(wrong), UsageError);
+  }
+}
+
+TEST_CASE("whole numbers are plain decimals within bounds") {
+  std::uint32_t value = 7;
+  CHECK(read_whole("0", 0, 4294967295, value).empty());
+  CHECK(value == 0);
+  CHECK(read_whole("4294967295", 0, 4294967295, value).empty());
+  CHECK(value == 4294967295u);
+  CHECK(read_whole("00000000000010", 1, 20, value).empty());  // no octal number
+  CHECK(value == 10);
+  CHECK(read_whole("0", 1, 20, value) == "expected 1 to 20, got 0");
+  CHECK(read_whole("", 1, 20, value) == "expected 1 to 20, got nothing");
+  for (const char* wrong : {"21", "-1", "+5", "0x10", "1_0", "1.", " 1", "1 ", "4294967297", "x"}) {
+    CAPTURE(wrong);
+    CHECK(!read_whole(wrong, 1, 20, value).empty());
   }
 }
 

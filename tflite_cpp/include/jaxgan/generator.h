@@ -108,11 +108,13 @@ class Generator {
   std::vector<float> draw(const std::vector<float>& latents,
                           const std::vector<std::int32_t>& labels = {});
 
-  // Draws one image of a class that lies between two: `share` from 0 (label) to 1 (toward). Throws
-  // UsageError for a wrong label or share, ModelError where the model does not run, or where its
-  // file is an older one without the signature between_1.
-  void draw_between(const float* latent, std::int32_t label, std::int32_t toward, float share,
-                    float* image);
+  // Draws `count` images of classes that lie between two: each weight from 0 (its label) to 1 (its
+  // target label). Throws UsageError for a wrong label or weight, before anything is drawn;
+  // ModelError where the model does not run, or where its file has no signature between_1, as that
+  // of a model without classes.
+  void draw_between(const float* latents, const std::int32_t* labels,
+                    const std::int32_t* target_labels, const float* weights, std::size_t count,
+                    float* images);
 
  private:
   struct Parts;

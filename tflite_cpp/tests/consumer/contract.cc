@@ -146,12 +146,13 @@ void wrong_arguments_are_refused(const std::string& model, const std::string& pl
 void between_classes(const std::string& model, const std::string& plain) {
   Generator generator(model), unlabelled(plain);
   std::vector<float> latents(generator.latent_size(), 0.5f), image(generator.image_shape().size());
-  const auto between = [&](Generator& with, std::int32_t label, std::int32_t toward, float share) {
-    with.draw_between(latents.data(), label, toward, share, image.data());
+  const auto between = [&](Generator& with, std::int32_t label, std::int32_t target_label,
+                           float weight) {
+    with.draw_between(latents.data(), &label, &target_label, &weight, 1, image.data());
   };
   CHECK(throws<ModelError>("between_1", [&] { between(unlabelled, 0, 0, 0.5f); }));
-  for (const float share : {-0.1f, 1.1f, std::nanf("")}) {
-    CHECK(throws<UsageError>("0 to 1", [&] { between(generator, 0, 1, share); }));
+  for (const float weight : {-0.1f, 1.1f, std::nanf("")}) {
+    CHECK(throws<UsageError>("0 to 1", [&] { between(generator, 0, 1, weight); }));
   }
   CHECK(throws<UsageError>("labels", [&] { between(generator, -1, 0, 0.5f); }));
   CHECK(throws<UsageError>("labels", [&] { between(generator, 0, 10, 0.5f); }));

@@ -41,8 +41,8 @@ namespace {
 
 using namespace jaxgan::fuzz;
 
-constexpr unsigned kMostSeconds = 10;
-constexpr std::size_t kLeakCheckEvery = 250, kMostKinds = 16, kMostFindings = 50;
+constexpr unsigned kMaxSeconds = 10;
+constexpr std::size_t kLeakCheckEvery = 250, kMaxKinds = 16, kMaxFindings = 50;
 constexpr int kLeaked = 77;
 
 struct Options {
@@ -55,7 +55,7 @@ struct Options {
 // What the worker leaves behind, whatever happens to it.
 struct Progress {
   std::size_t next = 0;  // mutant that is, or will be, tried
-  std::array<std::array<std::size_t, 6>, kMostKinds> counts{};  // by mutation and exit code
+  std::array<std::array<std::size_t, 6>, kMaxKinds> counts{};  // by mutation and exit code
   std::size_t slowest = 0;  // mutant
   double slowest_seconds = 0.0;
 };
@@ -89,7 +89,7 @@ class Trial {
     for (const Bytes& file : files_) {
       if (attempt(file) != 0) throw std::runtime_error("a file is refused as it is");
     }
-    while (progress_->next < end && findings_ < kMostFindings) {
+    while (progress_->next < end && findings_ < kMaxFindings) {
       const std::size_t start = progress_->next;
       std::fflush(nullptr);
       const pid_t worker = fork();
@@ -112,7 +112,8 @@ class Trial {
   }
 
   static bool verified(const Bytes& content) {
-    return exit_code([&] { jaxgan::verify({content.begin(), content.end()}, "mutant"); }) == 0;
+    const auto* const bytes = reinterpret_cast<const char*>(content.data());
+    return exit_code([&] { jaxgan::verify(bytes, content.size(), "mutant"); }) == 0;
   }
 
   std::filesystem::path keep(std::size_t index, const std::filesystem::path& folder) const {
@@ -140,7 +141,7 @@ class Trial {
     std::signal(SIGALRM, SIG_DFL);
     for (std::size_t i = progress_->next; i < end; ++i) {
       const Bytes content = mutant(i);
-      alarm(kMostSeconds);
+      alarm(kMaxSeconds);
       const auto start = std::chrono::steady_clock::now();
       const int code = attempt(content);
       const double seconds =

@@ -371,7 +371,7 @@ Bytes change_texts(Bytes file, const std::vector<Bytes>&, Random& random) {
       "\xff\xfe", "\xe2\x80\xae", std::string(100, 'A'), std::string(1 << 20, 'A'),
       std::string(1 << 16, '\xff'), "generate_1", "generate_0", "generate_-1",
       "generate_99999999999999999999", "generate_4097", "generate_2", "between_1", "latent",
-      "label", "image", "toward", "share", "jaxgan.classes", "jaxgan.version", "classes"};
+      "label", "image", "target_label", "weight", "jaxgan.classes", "jaxgan.version", "classes"};
   const Places places = Walk(file).places;
   for (std::size_t i = few(random); i > 0; --i) {
     const std::string& text = one_of(kTexts, random);
