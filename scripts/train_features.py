@@ -112,21 +112,21 @@ def _epochs(
     adam = optax.adamw(rate, weight_decay=_WEIGHT_DECAY)
     key, init_key = jax.random.split(jax.random.key(config.seed))
     step = _make_step(config, adam, key, train.spec.classes)
-    weights = average = features.init(init_key, train.spec.classes)
+    weights = ema = features.init(init_key, train.spec.classes)
     optimizer = adam.init(weights)
     for number in range(steps):
         index = batch_indices(config.seed, number, config.batch_size, len(train.image))
-        weights, optimizer, average, loss = step(
-            number, weights, optimizer, average, train.image[index], train.label[index]
+        weights, optimizer, ema, loss = step(
+            number, weights, optimizer, ema, train.image[index], train.label[index]
         )
         if (number + 1) % steps_per_epoch == 0:
-            yield (number + 1) // steps_per_epoch, float(loss), average
+            yield (number + 1) // steps_per_epoch, float(loss), ema
 
 
 def _make_step(
     config: FeaturesConfig, adam: optax.GradientTransformation, key: jax.Array, classes: int
 ) -> Callable[..., Any]:
-    """Return (number, weights, optimizer, average, image, label) → the next of them, and a loss."""
+    """Return (number, weights, optimizer, ema, image, label) → the next of them, and a loss."""
     backend = convolution.choose_backend()
 
     def loss_of(
@@ -140,14 +140,14 @@ def _make_step(
         return loss
 
     @jax.jit
-    def step(number, weights, optimizer, average, image, label):  # type: ignore[no-untyped-def]
+    def step(number, weights, optimizer, ema, image, label):  # type: ignore[no-untyped-def]
         move_key, drop_key = jax.random.split(jax.random.fold_in(key, number))
         image = move(move_key, normalize(image), config.turn)
         loss, gradient = jax.value_and_grad(loss_of)(weights, image, label, drop_key)
         updates, optimizer = adam.update(gradient, optimizer, weights)
         weights = optax.apply_updates(weights, updates)
         decay = jnp.minimum(0.998, number / (number + 10))
-        return weights, optimizer, optax.incremental_update(weights, average, 1 - decay), loss
+        return weights, optimizer, optax.incremental_update(weights, ema, 1 - decay), loss
 
     return step
 

@@ -27,7 +27,7 @@ def reachable(url: str) -> bool:
     """Return whether a file's host answers within seconds."""
     answered = threading.Event()
 
-    def ask() -> None:
+    def request_head() -> None:
         request = urllib.request.Request(url, method="HEAD")
         with (
             contextlib.suppress(OSError, ValueError),
@@ -36,7 +36,7 @@ def reachable(url: str) -> bool:
             answered.set()
 
     # A thread, as the name look-up heeds no timeout.
-    thread = threading.Thread(target=ask, daemon=True)
+    thread = threading.Thread(target=request_head, daemon=True)
     thread.start()
     thread.join(_REACH_SECONDS)
     return answered.is_set()

@@ -100,7 +100,7 @@ def read(name: str, data_dir: str, split: str) -> Prepared:
         if name.startswith("emnist"):  # stored transposed, as its authors left it
             image = np.ascontiguousarray(image.transpose(0, 2, 1, 3))
         return Prepared(_spec(builder), image, label, Path(builder.data_dir))
-    except MemoryError:  # says nothing of the dataset
+    except MemoryError:  # no fault of the dataset
         raise
     except Exception as error:
         raise damaged(name, data_dir, builder.data_dir, error) from error

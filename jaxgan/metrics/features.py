@@ -112,7 +112,7 @@ def _network(dataset: str) -> _Network:
 
 
 def class_count(weights: Weights) -> int:
-    """Return the number of classes that a network tells apart."""
+    """Return the number of classes that a network distinguishes."""
     return int(weights["logits"].shape[1])
 
 
