@@ -1,4 +1,4 @@
-"""What a program or library asks of the system it is loaded on: ELF, Mach-O and PE, 64 bits."""
+"""What a program or library needs of the system it is loaded on: ELF, Mach-O and PE, 64 bits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a distribution is made from, fetched and kept: zig, wheels, sources of libraries."""
+"""What a distribution is made from, downloaded and kept: zig, wheels, sources of libraries."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from jaxgan.errors import UserError, first_line
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 SOURCES = ("libpng1.6", "zlib", "cli11")  # Debian's names
 
 
@@ -22,8 +23,8 @@ class BuildError(UserError):
     exit_code = 1
 
 
-def run(log: Path, *command: str | Path, **options) -> None:
-    """Run a step; what it says goes to a file.
+def run(log: Path, *command: str | Path, **options: Any) -> None:
+    """Run a step; what it prints goes to a file.
 
     Raises:
         BuildError: It fails, or takes longer than the ``timeout`` given.
@@ -36,13 +37,13 @@ def run(log: Path, *command: str | Path, **options) -> None:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise BuildError(f"{log.stem}: {first_line(error)}") from error
     if done.returncode != 0:
-        lines = log.read_text(errors="replace").strip().splitlines() or ["it says nothing"]
+        lines = log.read_text(errors="replace").strip().splitlines() or ["it printed nothing"]
         faults = [line for line in lines if re.search(r"\berror\b|^E: ", line, re.IGNORECASE)]
         raise BuildError(f"{log.stem} failed: {(faults or lines)[-1].strip()} (all of it: {log})")
 
 
 def once(folder: Path, key: str, make: Callable[[Path], None]) -> Path:
-    """Have a folder made, anew only where the key is another one than the last time."""
+    """Make a folder, unless it was made with the same key before."""
     made = folder / ".made"
     if not made.exists() or made.read_text() != key:
         shutil.rmtree(folder, ignore_errors=True)
@@ -56,7 +57,7 @@ def pinned(package: str) -> str:
     """Return a package with the version that is tested: name==version."""
     lines = [
         line.split()[0]
-        for name in ("requirements.txt", "scripts/dist.txt")
+        for name in ("requirements.txt", "scripts/dist/packages.txt")
         for line in (ROOT / name).read_text().splitlines()
         if line.startswith(f"{package}==")
     ]
@@ -64,13 +65,13 @@ def pinned(package: str) -> str:
 
 
 class Cache:
-    """What is fetched and built on the way, kept for the next time."""
+    """What is downloaded and built on the way, kept for the next time."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
 
     def log(self, name: str) -> Path:
-        """Return the file for what a step says."""
+        """Return the file for what a step prints."""
         return self.folder / "log" / f"{name}.log"
 
     def zig(self) -> Path:
@@ -98,9 +99,9 @@ class Cache:
 
     def sources(self) -> Path:
         """Return the folder with the sources of libpng, zlib and CLI11."""
-        return once(self.folder / "sources", " ".join(SOURCES), self._fetch_sources)
+        return once(self.folder / "sources", " ".join(SOURCES), self._download_sources)
 
-    def _fetch_sources(self, folder: Path) -> None:
+    def _download_sources(self, folder: Path) -> None:
         if shutil.which("apt-get") is None:
             raise UserError("libpng's and zlib's sources: expected Debian or Ubuntu (apt-get)")
         apt = _Apt(folder / "apt", self.log("sources"))
@@ -134,8 +135,8 @@ class _Apt:
             )
             for word in ("-o", setting)
         ]  # fmt: skip
-        form = "deb-src $(REPO_URI) $(RELEASE) $(COMPONENT)\n"
-        known = _output("apt-get", "indextargets", "--format", form, "Created-By: Packages")
+        line = "deb-src $(REPO_URI) $(RELEASE) $(COMPONENT)\n"
+        known = _output("apt-get", "indextargets", "--format", line, "Created-By: Packages")
         if not known.strip():
             raise UserError("apt-get knows no packages; run: sudo apt-get update")
         lines = dict.fromkeys(known.splitlines())
@@ -143,7 +144,7 @@ class _Apt:
         run(log, "apt-get", *self._options, "update")
 
     def source(self, name: str, folder: Path) -> None:
-        """Fetch and unpack a package's newest source that can be had: a mirror may lack one."""
+        """Download and unpack a package's newest source that can be had: a mirror may lack one."""
         versions = re.findall(rf"{re.escape(name)} \| (\S+) \|", _output(
             "apt-cache", *self._options, "madison", name
         ))  # fmt: skip
