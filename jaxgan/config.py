@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from jaxgan.errors import UserError
 
-# Bounds of what the C++ library reads: the same numbers as in tflite_cpp/src/limits.h.
+# Bounds of what the C++ library reads: the same numbers as in tflite_cpp/src/bounds.h.
 MAX_BATCH, MAX_LATENT, MAX_COUNT, MAX_THREADS = 4096, 65536, 1_000_000, 1024
 MAX_SEED = 2**32 - 1
 MAX_MODEL_BYTES = 2**31 - 1  # offsets in a flatbuffer reach no further

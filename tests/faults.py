@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from conftest import FIXTURE, ROOT
 
-from jaxgan.data import dataset, tfds
+from jaxgan.data import tfds
 from jaxgan.runs import checkpoint
 
 EPOCH = 20  # steps: 1,000 digits in batches of 50
@@ -45,7 +45,7 @@ IN_WRITING, ANYWHERE = "inside checkpoint writing", "anywhere"
 
 def prepare(folder: Path) -> Path:
     """Prepare the fixture's digits under the name of each dataset; return their folder."""
-    for name in dataset.NAMES:
+    for name in tfds.NAMES:
         tfds.import_idx(name, str(folder), FIXTURE)
     return folder
 

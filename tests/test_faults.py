@@ -24,9 +24,10 @@ from conftest import refused
 from jaxgan.config import TrainConfig
 from jaxgan.errors import UserError
 from jaxgan.gan.step import state_shape
-from jaxgan.runs import checkpoint
+from jaxgan.runs import checkpoint, seal
 from jaxgan.runs.log import Log, Mark, StepReport, read_log
 from jaxgan.runs.run import Run
+from jaxgan.runs.store import Store
 from jaxgan.training.train import train
 
 EPOCHS = ("--epochs", "8")
@@ -117,7 +118,7 @@ def test_each_damaged_file_is_named_and_the_checkpoint_before_used(whole, tmp_pa
         folder = tmp_path / "run"
         shutil.copytree(whole, folder)
         damage(folder / "state" / "160" / name)
-        with checkpoint.Store(folder, keep=3) as store:
+        with Store(folder, keep=3) as store:
             assert int(store.restore_newest(shape).state.step) == 120
         warning = caplog.text
         caplog.clear()
@@ -384,18 +385,18 @@ def test_a_sound_checkpoint_that_cannot_be_read_now_stays_where_it_is(half, monk
         }[fault]  # fmt: skip
 
     if fault == "disk":
-        monkeypatch.setattr(checkpoint, "sha256", fails)
+        monkeypatch.setattr(seal, "sha256", fails)
     else:
         monkeypatch.setattr(checkpoint.ocp.Checkpointer, "restore", fails)
     expected = MemoryError if fault == "memory" else UserError
-    with checkpoint.Store(half, keep=3) as store, pytest.raises(expected) as caught:
+    with Store(half, keep=3) as store, pytest.raises(expected) as caught:
         store.restore_newest(shape)
     if fault != "memory":
         assert str(half / "state" / "80") in str(caught.value)
         assert "nothing was changed" in str(caught.value)
     assert not (half / "damaged").exists()
     monkeypatch.undo()
-    with checkpoint.Store(half, keep=3) as store:
+    with Store(half, keep=3) as store:
         assert int(store.restore_newest(shape).state.step) == 80
 
 

@@ -1,104 +1,193 @@
-"""Who may import whom: the plan of the rooms, held by the code's own imports."""
+"""The plan of the house, read from the graph of imports: those for type checkers included."""
 
 import ast
-from pathlib import Path
+import re
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 
 import pytest
 from conftest import ROOT
 
-PURE = {"gan", "lessons", "schedules", "models", "losses", "convolution"}  # no I/O, no clock
-ACCELERATOR = {"native"}  # what convolution calls where it is built
-EDGES = {
-    "data", "checkpoint", "images", "progress", "tflite", "files", "npy", "tf", "runtime", "verify",
-}  # fmt: skip
-MEASURES = {"metrics"}  # of images; a package with a file a metric
-SHELLS = {
-    "training", "samples", "judge", "export", "convert", "scores", "report", "drawing", "generate",
-    "evaluate", "inspect", "cli", "settings",
-}  # fmt: skip
-FOUNDATION = {"config", "errors"}
-ONLY_USER = {
-    "tensorflow_datasets": {"data"},
-    "orbax": {"checkpoint"},
-    "flax": {"models"},
-    "tensorflow": {"tf"},
-    "ai_edge_litert": {"tflite"},
-    "tyro": {"cli", "data", "inspect"},  # the two with positional arguments or subcommands
-    "rich": {"progress"},
-    "matplotlib": {"progress"},
+PACKAGE = ROOT / "jaxgan"
+FILES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in PACKAGE.rglob("*.py")
 }
+ENTRIES = {"jaxgan", "jaxgan.__main__"}  # public names and `python -m jaxgan`: no rooms
+MAX_ROOMS, MAX_FLOORS = 12, 7
+MAX_FUNCTION, MAX_FILE, MAX_ARGUMENTS = 60, 350, 8
+TABLES = {"jaxgan.config"}  # half of it is the help of the options
+# Who alone may know a library.
+ONLY_USERS = {
+    "ai_edge_litert": {"jaxgan.export.graph"},
+    "flax": {"jaxgan.gan.networks"},
+    "matplotlib": {"jaxgan.training.plot"},
+    "orbax": {"jaxgan.runs.checkpoint"},
+    "rich": {"jaxgan.console.output", "jaxgan.console.display"},
+    "tensorflow": {"jaxgan.io.tensorflow"},
+    "tensorflow_datasets": {"jaxgan.data.tfds"},
+    "tyro": {"jaxgan.commands.cli", "jaxgan.commands.data", "jaxgan.commands.inspect"},
+}
+# What the pure core may not touch: disk, clock, processes, what a person sees.
+IMPURE = {"os", "sys", "time", "pathlib", "io", "json", "logging", "subprocess"}
 
-MODULES = {path.stem: path for path in (ROOT / "jaxgan").glob("*.py") if path.stem != "__init__"}
-MODULES |= {path.parent.name: path for path in (ROOT / "jaxgan").glob("*/__init__.py")}
+
+@cache
+def tree(name: str) -> ast.Module:
+    return ast.parse(FILES[name].read_text())
 
 
-def imports(path: Path) -> set[str]:
-    """Return what a file imports: jaxgan's modules as jaxgan.NAME, others by their top name."""
+@cache
+def imports(name: str) -> frozenset[str]:
+    """Return the modules that a file imports, ours by the names of ``FILES``."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(name)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-            found |= set(names) if node.module == "jaxgan" else {node.module}
-    return {name if name.startswith("jaxgan") else name.split(".")[0] for name in found}
+            assert not node.level, f"{name}: a relative import"
+            within = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (within & FILES.keys()) or {node.module}
+    return frozenset(found)
 
 
 def ours(name: str) -> set[str]:
-    return {
-        part.split(".")[1]
-        for part in imports(MODULES[name])
-        if part.startswith("jaxgan.") and part.split(".")[1] in MODULES
-    }
+    return {one for one in imports(name) if one.partition(".")[0] == "jaxgan"} - {"jaxgan"}
 
 
-def test_every_module_has_its_room():
-    assert set(MODULES) == PURE | ACCELERATOR | MEASURES | EDGES | SHELLS | FOUNDATION | {"latents"}
+def room(name: str) -> str:
+    return name.split(".")[1]
 
 
-@pytest.mark.parametrize("name", sorted(PURE))
-def test_the_core_is_pure(name):
-    assert ours(name) <= PURE | FOUNDATION | (ACCELERATOR if name == "convolution" else set())
-    forbidden = {"os", "sys", "time", "pathlib", "io", "json", "numpy", "logging", "subprocess"}
-    assert not imports(MODULES[name]) & forbidden
+def rooms() -> dict[str, set[str]]:
+    """Return which rooms each room at the top imports."""
+    found: dict[str, set[str]] = {}
+    for name in FILES.keys() - ENTRIES:
+        found.setdefault(room(name), set()).update(map(room, ours(name)))
+    return {name: others - {name} for name, others in found.items()}
 
 
-def test_config_stands_on_the_standard_library():
-    assert ours("config") == {"errors"}
-    assert imports(MODULES["config"]) <= {
-        "__future__", "dataclasses", "math", "typing", "jaxgan.errors",
-    }  # fmt: skip
-    assert ours("errors") == set()
+def is_acyclic(graph: dict[str, set[str]]) -> str:
+    """Return a cycle of a graph as text; nothing if there is none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return " → ".join(error.args[1])
+    return ""
+
+
+def test_no_files_import_each_other_in_a_cycle():
+    assert is_acyclic({name: ours(name) for name in FILES}) == ""
+
+
+def test_no_rooms_import_each_other_in_a_cycle():
+    assert is_acyclic(rooms()) == ""
+
+
+def test_a_cycle_is_found():
+    assert is_acyclic({"a": {"b"}, "b": {"c"}, "c": {"b"}})
+
+
+def test_a_dozen_rooms_on_seven_floors():
+    graph = rooms()
+
+    @cache
+    def floor(name: str) -> int:
+        return 1 + max(map(floor, graph[name]), default=0)
+
+    inner = set(graph) - {"version"}  # one line that every room may know
+    assert len(inner) <= MAX_ROOMS, sorted(inner)
+    assert max(map(floor, graph)) <= MAX_FLOORS, sorted((floor(name), name) for name in graph)
+
+
+def test_nothing_imports_the_commands():
+    users = {name for name in FILES if any(room(one) == "commands" for one in ours(name))}
+    assert all(room(name) == "commands" for name in users - ENTRIES)
+
+
+def test_the_core_is_pure():
+    for name in FILES:
+        if name.startswith("jaxgan.gan") and "native" not in name:
+            allowed = {"gan", "config", "errors"}
+            assert set(map(room, ours(name))) <= allowed, name
+            assert not {one.split(".")[0] for one in imports(name)} & IMPURE, name
 
 
 def test_measures_see_images_and_no_generator():
-    for path in (ROOT / "jaxgan" / "metrics").glob("*.py"):
-        if path.stem == "train_features":  # a program of its own
-            continue
-        found = {part.split(".")[1] for part in imports(path) if part.startswith("jaxgan.")}
-        assert found <= {"metrics", "convolution", "errors", "gan", "data"}, path
+    assert rooms()["metrics"] <= {"gan", "data", "config", "errors"}
 
 
-@pytest.mark.parametrize("name", sorted(EDGES))
-def test_edges_do_not_import_the_shells(name):
-    assert not ours(name) & (SHELLS - {"cli"})
+def test_config_needs_the_standard_library_alone():
+    for name in ("jaxgan", "jaxgan.config", "jaxgan.errors", "jaxgan.version"):
+        foreign = {one.split(".")[0] for one in imports(name)} - {"jaxgan"}
+        assert foreign <= {
+            "__future__", "collections", "dataclasses", "importlib", "math", "pathlib", "re",
+            "typing",
+        }, name  # fmt: skip
 
 
-@pytest.mark.parametrize("library", sorted(ONLY_USER))
+@pytest.mark.parametrize("library", sorted(ONLY_USERS))
 def test_a_library_has_one_user(library):
-    users = {name for name, path in MODULES.items() if library in imports(path)}
-    assert users == ONLY_USER[library]
+    users = {name for name in FILES if library in {one.split(".")[0] for one in imports(name)}}
+    assert users <= ONLY_USERS[library]
+    assert users
 
 
-def test_only_progress_prints():
-    for name, path in MODULES.items():
-        calls = [
-            node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)
-        ]
-        printing = [
-            call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"
-        ]
-        assert not printing, name
+def test_only_the_console_prints_and_only_commands_leave():
+    for name in FILES:
+        calls = [node for node in ast.walk(tree(name)) if isinstance(node, ast.Call)]
+        called = {ast.unparse(call.func) for call in calls}
+        assert "print" not in called, name
+        if room(name) not in ("commands", "console") and name not in ENTRIES:
+            assert not called & {"sys.exit", "os._exit", "exit", "quit", "signal.signal"}, name
+            assert "SystemExit" not in FILES[name].read_text(), name
+
+
+def test_functions_and_files_are_short():
+    long = []
+    for name, path in FILES.items():
+        lines = len(path.read_text().splitlines())
+        if lines > MAX_FILE and name not in TABLES:
+            long.append(f"{name}: {lines} lines")
+        for node in ast.walk(tree(name)):
+            if isinstance(node, ast.FunctionDef):
+                size = node.end_lineno - node.lineno + 1
+                count = len(node.args.args) + len(node.args.kwonlyargs)
+                if size > MAX_FUNCTION or count > MAX_ARGUMENTS:
+                    long.append(f"{name}.{node.name}: {size} lines, {count} arguments")
+    assert long == []
+
+
+def test_the_bounds_of_both_languages_are_the_same():
+    header = (ROOT / "tflite_cpp" / "src" / "bounds.h").read_text()
+    found = dict(re.findall(r"constexpr [\w:]+ (k\w+) = ([^;]+);", header))
+
+    def bound(name: str) -> int:
+        return eval_bound(found[name])
+
+    from jaxgan import config
+
+    for name, expected in BOUNDS.items():
+        assert bound(name) == getattr(config, expected), name
+
+
+def eval_bound(text: str) -> int:
+    """Return the value of a constant such as ``std::size_t{1} << 30`` or ``1000000``."""
+    text = re.sub(r"std::\w+\{(\w+)\}", r"\1", text).replace("'", "")
+    text = re.sub(r"\b(0x[0-9A-Fa-f]+|[0-9]+)[uUlL]*\b", r"\1", text)
+    first, *rest = (int(part.strip(" ()"), 0) for part in text.split("<<"))
+    return first << rest[0] if rest else first
+
+
+# Names in bounds.h, and what config.py calls them.
+BOUNDS = {
+    "kMaxBatch": "MAX_BATCH",
+    "kMaxCount": "MAX_COUNT",
+    "kMaxLatent": "MAX_LATENT",
+    "kMaxModelBytes": "MAX_MODEL_BYTES",
+    "kMaxSeed": "MAX_SEED",
+    "kMaxThreads": "MAX_THREADS",
+}
 
 
 # What can run code that a file holds, or write where an archive says.

@@ -27,7 +27,8 @@ from jaxgan.runs import checkpoint
 from jaxgan.runs.lock import Lock
 from jaxgan.runs.log import Evaluation, Mark, Started, StepReport, read_log
 from jaxgan.runs.run import Run
-from jaxgan.training import meter, samples
+from jaxgan.runs.store import Store
+from jaxgan.training import meter, samples, session
 from jaxgan.training import train as training
 
 EPOCH = 20  # steps: 1,000 digits in batches of 50
@@ -218,7 +219,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(data_dir, copied):
     folder = copied
     # Continue from a state whose discriminator is broken: its next loss is not a number.
     known = Run.open(folder)
-    with checkpoint.Store(folder, keep=3) as store:
+    with Store(folder, keep=3) as store:
         state, mark = store.restore_newest(make_gan(known.config, known.spec).init())
         broken = jax.tree.map(lambda leaf: leaf * np.nan, state.params.discriminator)
         params = state.params._replace(discriminator=broken)
@@ -432,7 +433,7 @@ def test_the_log_names_the_convolutions_that_run(data_dir, tmp_path):
 def test_calls_of_several_steps_report_and_save_at_the_same_steps(
     data_dir, run_dir, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(training, "steps_per_call", lambda: 8)
+    monkeypatch.setattr(session, "steps_per_call", lambda: 8)
     known = Run.open(run_dir).config
     config = dataclasses.replace(known, epochs=2, run_dir=str(tmp_path))
     seen = []
@@ -538,13 +539,13 @@ def test_the_newest_checkpoints_are_kept_and_the_best(tmp_path):
     gan = make_gan(TrainConfig(width=4, latent_size=8), ImageSpec((28, 28, 1), 10))
     state = gan.init()
     scores = [None, 5.0, 2.0, 3.0, None, 4.0]
-    with checkpoint.Store(tmp_path, keep=2) as store:
+    with Store(tmp_path, keep=2) as store:
         for step, score in enumerate(scores, 1):
             store.save(state._replace(step=jnp.int32(step)), Mark(), score)
     kept = [3, 5, 6]  # the best has 2.0
     assert [entry.step for entry in checkpoint.saved(tmp_path)] == kept
     assert sorted(int(path.name) for path in (tmp_path / "state").iterdir()) == kept
-    with checkpoint.Store(tmp_path, keep=2) as store:  # the scores are read from the disk
+    with Store(tmp_path, keep=2) as store:  # the scores are read from the disk
         for step in (7, 8, 9):
             store.save(state._replace(step=jnp.int32(step)), Mark(), 9.0)
     saved = {entry.step: entry.score for entry in checkpoint.saved(tmp_path)}
