@@ -43,6 +43,8 @@ class Done(NamedTuple):
     returncode: int
     stdout: str
     stderr: str
+    raw: bytes = b""
+    """What it wrote to stdout, undecoded."""
 
 
 def call(command: Callable[[str], NoReturn], program: str, *arguments: str | Path) -> Done:
@@ -58,7 +60,8 @@ def call(command: Callable[[str], NoReturn], program: str, *arguments: str | Pat
     finally:
         sys.argv = before
     assert isinstance(code, int), "a command has to end by SystemExit"
-    return Done(code, *(one.buffer.getvalue().decode(errors="replace") for one in (out, err)))
+    raw, errors = (one.buffer.getvalue() for one in (out, err))
+    return Done(code, raw.decode(errors="replace"), errors.decode(errors="replace"), raw)
 
 
 def run(*command: str | Path, **options) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""The benchmarks count right, measure in turn and say what they leave out; no speed is tested."""
+"""The benchmarks count right, measure in turn and list what they leave out; no speed is tested."""
 
 import importlib.util
 import json
@@ -8,17 +8,20 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import pytest
-from conftest import ROOT, python, refused
+from conftest import ROOT, call, python, refused
 
-from benchmarks import dcgan, generate, quality, rounds, scaling, train
+from benchmarks import dcgan, generate, quality, quality_report, rounds, scaling, train, train_step
 from benchmarks.step import maps
-from jaxgan import data, progress
+from jaxgan.commands import cli
+from jaxgan.data.dataset import load
 from jaxgan.errors import UserError
-from jaxgan.files import Lock
-from jaxgan.metrics.labels import asked
+from jaxgan.metrics.requested import requested_labels
+from jaxgan.runs.lock import Lock
+from jaxgan.runs.log import read_log
 
 
 def test_the_products_of_a_step_by_hand():
@@ -38,6 +41,7 @@ def test_exponents_and_lines():
     assert scaling.line({1: 5.0, 2: 7.0, 10: 23.0}) == pytest.approx((3, 2))
 
 
+@pytest.mark.slow
 def test_sides_take_turns_in_processes_of_their_own():
     sides = [
         rounds.Side("product", "benchmarks.step.sgemm:start"),
@@ -51,6 +55,7 @@ def test_sides_take_turns_in_processes_of_their_own():
     assert "no_such_module" in absent.missing
 
 
+@pytest.mark.slow
 def test_a_small_run_of_the_training_step(tmp_path):
     figures = tmp_path / "figures.json"
     done = python(
@@ -69,24 +74,31 @@ def test_a_small_run_of_the_training_step(tmp_path):
         assert "PyTorch eager was left out: torch is not installed" in table
 
 
+@pytest.mark.slow
 def test_the_program_times_its_own_calls(tmp_path):
-    generate._prepare(generate._source(None), (2,), tmp_path)
+    generate._prepare(generate._snapshot(None), (2,), tmp_path)
     sides = [
         generate._program("start_calls", tmp_path, model, 2, 1)
         for model in ("generate_2.tflite", "x")
     ]
     timing, absent = rounds.measure(sides, 2)
-    row = generate._told(timing, 2, 1)
+    row = generate._own_figures(timing, 2, 1)
     assert len(row.p50) == len(row.p95) == len(row.mean) == 2
     assert all(0 < p50 <= p95 for p50, p95 in zip(row.p50, row.p95, strict=True))
-    assert "x" in absent.missing and generate._told(absent, 2, 1).missing == absent.missing
+    assert "x" in absent.missing and generate._own_figures(absent, 2, 1).missing == absent.missing
 
 
-@pytest.mark.parametrize("name", ["train_step", "generate", "scaling"])
-def test_wrong_options_are_named(name, tmp_path):
-    refused(python("-m", f"benchmarks.{name}", "--round", "3"), 2, "--round")
-    refused(python("-m", f"benchmarks.{name}", "--rounds", "0"), 2, "--rounds", "at least 1")
-    refused(python("-m", f"benchmarks.{name}", "--json", tmp_path), 2, "--json", "folder")
+def benchmark(module, *arguments):
+    """Run a benchmark's command line in this process."""
+    command = partial(cli.run, module.main, module.Options)
+    return call(command, f"python -m {module.__name__}", *arguments)
+
+
+@pytest.mark.parametrize("module", [train_step, generate, scaling])
+def test_wrong_options_are_named(module, tmp_path):
+    refused(benchmark(module, "--round", "3"), 2, "--round")
+    refused(benchmark(module, "--rounds", "0"), 2, "--rounds", "at least 1")
+    refused(benchmark(module, "--json", tmp_path), 2, "--json", "folder")
 
 
 def test_the_clock_of_training_leaves_out_compiling_and_drawing():
@@ -100,7 +112,7 @@ def test_the_clock_of_training_leaves_out_compiling_and_drawing():
         time.sleep(1.0)
         return np.zeros((len(latent), 28, 28, 1))
 
-    task = train.Task("", "", (0.001, 0.003), 0, True, asked(np.arange(7), 12), None)
+    task = train.Task("", "", (0.001, 0.003), 0, True, requested_labels(np.arange(7), 12), None)
     peer = train.Peer(3, 10, step, lambda: None, draw)
     early, late = train.timed(peer, task, 7)
     assert 0.06 <= early.seconds < late.seconds and 0.18 <= late.seconds < 1
@@ -117,10 +129,11 @@ def measured(data_dir, folder, *options):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     lines = map(json.loads, (folder / "mnist.jsonl").read_text().splitlines())
-    logs = [progress.read_log(path) for path in folder.glob("kept/mnist/*/run/metrics.jsonl")]
-    return [line for line in lines if "side" in line], [log[-1]["step"] for log in logs]
+    logs = [read_log(path) for path in folder.glob("kept/mnist/*/run/metrics.jsonl")]
+    return [line for line in lines if "side" in line], [log[-1].step for log in logs]
 
 
+@pytest.mark.slow
 def test_ours_is_trained_once_and_kept_images_are_measured_again(data_dir, tmp_path):
     options = data_dir, tmp_path, "--sides", "jaxgan"
     rows, (steps,) = measured(*options)
@@ -135,18 +148,20 @@ def test_ours_is_trained_once_and_kept_images_are_measured_again(data_dir, tmp_p
     assert measured(*options) == (rows, [])
 
 
-def test_ours_by_a_pace_sees_no_more_images_than_it_says(data_dir, tmp_path):
+@pytest.mark.slow
+def test_ours_by_a_pace_sees_no_more_images_than_its_row_has(data_dir, tmp_path):
     rows, (steps,) = measured(data_dir, tmp_path, "--sides", "--variants", "width=8", "--pace=1300")
     assert steps == 3 * (1000 // 64)  # 3.9 epochs
     assert rows[0]["seen"] == steps * 64 and rows[0]["seconds"] == rows[0]["seen"] / 1300
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", [False, True])
 @pytest.mark.parametrize("library", ["tensorflow", "pytorch"])
 def test_a_peer_trains_and_draws(library, labels, data_dir, tmp_path):
     if library == "pytorch" and importlib.util.find_spec("torch") is None:
         pytest.skip("torch is not installed")
-    wanted = asked(data.load("mnist", str(data_dir)).label, 8)
+    wanted = requested_labels(load("mnist", str(data_dir)).label, 8)
     task = train.Task("mnist", str(data_dir), (0.001, 0.002), 0, labels, wanted, tmp_path)
     for mark in train.run(library, task):
         assert mark.seen > 0 and mark.seconds >= 60 * mark.minutes
@@ -156,6 +171,7 @@ def test_a_peer_trains_and_draws(library, labels, data_dir, tmp_path):
     assert mark.minutes == task.minutes[-1]
 
 
+@pytest.mark.slow
 def test_a_pace_counts_minutes_in_images(data_dir, tmp_path):
     label = np.arange(8)
     task = train.Task("mnist", str(data_dir), (0.1, 0.2), 0, True, label, tmp_path, pace=200.0)
@@ -179,7 +195,7 @@ def test_quality_is_reported_from_rows_alone(tmp_path):
     ]  # fmt: skip
     rows = tmp_path / "mnist.jsonl"
     rows.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    done = python("-m", "benchmarks.quality", "--report-only", "--out", tmp_path)
+    done = benchmark(quality, "--report-only", "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "mnist.md").read_text()
     ours, peer = (
@@ -197,7 +213,7 @@ def test_quality_is_reported_from_rows_alone(tmp_path):
     assert (tmp_path / "mnist.png").stat().st_size > 5000
 
 
-def test_kept_images_tell_what_their_row_does(tmp_path):
+def test_kept_images_have_what_their_row_has(tmp_path):
     image = np.arange(784, dtype=np.uint8).reshape(1, 28, 28, 1)
     for label, pace in ((np.array([3]), 2750.0), (None, None)):
         mark = train.Mark(2.0, 121.5, 333, image, label, "NVIDIA", pace, "4f00ba7")
@@ -207,6 +223,7 @@ def test_kept_images_tell_what_their_row_does(tmp_path):
         assert kept._replace(image=0, label=0) == mark._replace(image=0, label=0)
 
 
+@pytest.mark.slow
 def test_a_killed_benchmark_ends_its_training(data_dir, tmp_path):
     options = ("--minutes", "9", "--seeds", "0", "--sides", "jaxgan", "--data-dir", str(data_dir))
     folders = ("--keep", str(tmp_path), "--out", str(tmp_path))
@@ -241,20 +258,20 @@ def wait_until(is_so, seconds=120):
 
 
 def test_a_variant_without_labels_is_one_without():
-    assert quality._side("jaxgan no-conditional components=16") == ("ours", False)
-    assert quality._side("jaxgan loss=rpgan") == ("ours", True)
+    assert quality_report.library_of("jaxgan no-conditional components=16") == ("ours", False)
+    assert quality_report.library_of("jaxgan loss=rpgan") == ("ours", True)
 
 
 def test_wrong_options_of_quality_are_named(tmp_path):
-    refused(python("-m", "benchmarks.quality", "--sides", "keras"), 2, "--sides", "keras")
-    refused(python("-m", "benchmarks.quality", "--sides"), 2, "--sides", "--variants", "got none")
-    refused(python("-m", "benchmarks.quality", "--minutes", "0"), 2, "--minutes", "above 0")
-    refused(python("-m", "benchmarks.quality", "--pace", "900"), 2, "--pace", "one of --sides")
+    refused(benchmark(quality, "--sides", "keras"), 2, "--sides", "keras")
+    refused(benchmark(quality, "--sides"), 2, "--sides", "--variants", "got none")
+    refused(benchmark(quality, "--minutes", "0"), 2, "--minutes", "above 0")
+    refused(benchmark(quality, "--pace", "900"), 2, "--pace", "one of --sides")
     for taken in ("seed=5", "r1=2 run-dir=x", "no-convert"):
         wrong = ("--variants", taken)
-        refused(python("-m", "benchmarks.quality", *wrong), 2, "--variants", "set by the benchmark")
+        refused(benchmark(quality, *wrong), 2, "--variants", "set by the benchmark")
     for wrong in ("r1", "--r1=2", "no-", "r1=2 r2="):
-        refused(python("-m", "benchmarks.quality", f"--variants={wrong}"), 2, "--variants", wrong)
+        refused(benchmark(quality, f"--variants={wrong}"), 2, "--variants", wrong)
     refused(
-        python("-m", "benchmarks.quality", "--report-only", "--out", tmp_path), 2, "no rows"
+        benchmark(quality, "--report-only", "--out", tmp_path), 2, "no rows"
     )  # fmt: skip
