@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import functools
 import hashlib
 import json
 import logging
@@ -311,7 +312,7 @@ def test_each_kind_is_smaller_than_the_one_before(every, snapshot):
         assert facts["file"] == path.name and facts["quantization"] == kind
         assert facts["bytes"] == path.stat().st_size
         # Biases keep 4 bytes, a kernel of less than 1,024 weights stays float.
-        assert path.stat().st_size < bytes_each * (parameters + BLOCKS) + 25_000
+        assert path.stat().st_size < bytes_each * (parameters + BLOCKS) + 26_000
         assert f"{path}: {path.stat().st_size:,} bytes" in printed
 
 
@@ -472,6 +473,7 @@ def spoilt(snapshot, data_dir, real):
     params = jax.tree.map(np.array, params)
     params["classes"]["table"][9] *= 1000
     with Conversion(snapshot._replace(params=params), BATCH_SIZES, real) as made:
+        made._make = functools.cache(made._make)
         yield made
 
 

@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxgan.config import Quantization, TrainConfig, differences
+from jaxgan.config import Quantization, TrainConfig, differences, resolved
 from jaxgan.drawing.model import SignatureInfo
 from jaxgan.errors import OutputError
 from jaxgan.export.checks import METHOD, Checked
@@ -103,7 +103,7 @@ def inside(
         float_: What the float file is worth.
     """
     config = snapshot.config
-    default = TrainConfig(dataset=config.dataset, seed=config.seed)
+    default = resolved(TrainConfig(dataset=config.dataset, seed=config.seed), snapshot.spec)
     installed = {name: metadata.version(name) for name in ("jax", "flax", "ai-edge-litert")}
     return {
         "quantization": kind,
@@ -116,7 +116,9 @@ def inside(
             "seed": config.seed,
             "step": snapshot.step,
             "images_seen": snapshot.step * config.batch_size,
-            "options": {name: new for name, _, new in differences(default, config)},
+            "options": {
+                name: new for name, _, new in differences(default, resolved(config, snapshot.spec))
+            },
         },
         "revision": revision(),
         "versions": {
