@@ -135,7 +135,8 @@ def _grouped(options: Any) -> Any:
     groups: dict[str, list[Any]] = {}
     for field in dataclasses.fields(options):
         entry = known[field.name]
-        kind = Annotated[hints[field.name], tyro.conf.arg(help=entry.help)]
+        arguments: Any = (hints[field.name], tyro.conf.arg(help=entry.help))
+        kind = Annotated[arguments]
         groups.setdefault(entry.group, []).append(
             (field.name, kind, dataclasses.field(default=field.default))
         )

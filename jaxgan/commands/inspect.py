@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import tyro
 
@@ -72,7 +72,7 @@ def _show_checkpoints(run_dir: Path) -> None:
     )
 
 
-def _show_arrays(arrays: dict) -> None:
+def _show_arrays(arrays: dict[str, Any]) -> None:
     import numpy as np
 
     output.table(

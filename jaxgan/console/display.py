@@ -50,7 +50,7 @@ class Display:
         self._task = self._bar.add_task(
             "",
             total=self._seconds or started.last_step,
-            completed=0.0 if self._seconds else started.step,
+            completed=0 if self._seconds else started.step,
             epoch=self._epoch(started.step + 1),
             left="",
             numbers="compiling",

@@ -162,6 +162,6 @@ def captured_stderr() -> Iterator[None]:
 
 def _writes_to(stream: object, descriptor: int) -> bool:
     try:
-        return stream.fileno() == descriptor  # type: ignore[attr-defined, no-any-return]
+        return stream.fileno() == descriptor  # type: ignore[attr-defined]
     except (AttributeError, OSError, ValueError):
         return False

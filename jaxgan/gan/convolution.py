@@ -76,10 +76,9 @@ def kernel_gradient(x: jax.Array, y: jax.Array, size: int, stride: int, backend:
     if backend == "onednn":
         return native.kernel_gradient(x, y, size, stride)
     if backend == "gemm" and len(x) > _PART:
-        return sum(
-            kernel_gradient(x[at : at + _PART], y[at : at + _PART], size, stride, backend)
-            for at in range(0, len(x), _PART)
-        )
+        parts = [slice(at, at + _PART) for at in range(0, len(x), _PART)]
+        gradients = [kernel_gradient(x[part], y[part], size, stride, backend) for part in parts]
+        return sum(gradients[1:], gradients[0])
     # The convolution is linear in its kernel, so any primal will do; XLA drops it.
     zero = jnp.zeros((size, size, x.shape[-1], y.shape[-1]), x.dtype)
     return jax.vjp(lambda kernel: _convolve(x, kernel, stride), zero)[1](y)[0]

@@ -114,13 +114,14 @@ def with_penalties(
     (by_logit, by_slope), (loss, penalty) = jax.grad(d_loss, (0, 1), has_aux=True)(logit, slope)
     # By the chain rule D's gradient is that of Σ by_logit · logit + by_slope · slope, the factors
     # held constant. Around an image D is linear, logit being its value and slope its derivative:
-    # that sum is what its linear piece gives at the point below, with biases times by_logit.
+    # that sum is what D, linearized, gives at the point below, with biases times by_logit.
     point = by_logit[:, None, None, None] * image + by_slope
-    gradient = jax.grad(
-        lambda params: jnp.sum(
-            discriminator.apply({"params": params, **kept}, point, labels, by_logit)
-        )
-    )(params)
+
+    def linearized(params: Params) -> jax.Array:
+        logit: Any = discriminator.apply({"params": params, **kept}, point, labels, by_logit)
+        return jnp.sum(logit)
+
+    gradient = jax.grad(linearized)(params)
 
     logits, slopes = jnp.split(logit, 2), jnp.split(slope, 2)
     g_loss, by_fake = jax.value_and_grad(objective.generator, 1)(*logits)

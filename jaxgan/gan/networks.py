@@ -66,7 +66,7 @@ class Resample(nn.Module):
         )
         bias = self.param("bias", nn.initializers.zeros_init(), (outputs,))
         if bias_scale is not None:
-            around = self.get_variable(ACTIVATIONS, "activation")
+            around: jax.Array = self.get_variable(ACTIVATIONS, "activation")
             return convolution.linearized(
                 x, kernel, bias, bias_scale, around, STRIDE, SLOPE, self.backend
             )
@@ -155,7 +155,11 @@ class GeneratorNetwork(nn.Module):
         return jnp.tanh(Resample(colours, True, self.backend, leaky=False, name="image")(x))
 
     def _classes(
-        self, size: int, label: jax.Array, target_label: jax.Array | None, weight: jax.Array | None
+        self,
+        size: int,
+        label: jax.Array | None,
+        target_label: jax.Array | None,
+        weight: jax.Array | None,
     ) -> jax.Array:
         """Return the classes' learned vectors, [B, size], arguments as of the call.
 
@@ -164,11 +168,11 @@ class GeneratorNetwork(nn.Module):
         """
         table = Embedding(size, name="classes")
 
-        def look_up(label: jax.Array) -> jax.Array:
+        def look_up(label: jax.Array | None) -> jax.Array:
             return table(jax.nn.one_hot(label, self.spec.classes))
 
         vector = look_up(label)
-        if target_label is None:
+        if target_label is None or weight is None:
             return vector
         other, weight = look_up(target_label), weight[:, None]
         # No difference of two look-ups: the converter scales that wrongly in int8.

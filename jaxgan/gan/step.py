@@ -202,7 +202,8 @@ def _make_step(
         decay = schedules.ema_decay(config, seen, size)
         ema = optax.incremental_update(g_params, state.ema, 1.0 - decay)
         params, optimizer = Pair(g_params, d_params), Pair(g_optimizer, d_optimizer)
-        metrics = Metrics(found.loss, g_loss, *map(jnp.mean, found.logits), found.penalty)
+        real_logit, fake_logit = map(jnp.mean, found.logits)
+        metrics = Metrics(found.loss, g_loss, real_logit, fake_logit, found.penalty)
         return State(params, optimizer, ema, state.step + 1), metrics
 
     return step

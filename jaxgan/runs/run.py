@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxgan.config import ImageSpec, TrainConfig, differences, option, settings
+from jaxgan.config import ImageSpec, TrainConfig, differences, option, resolved, resumed, settings
 from jaxgan.errors import UserError, first_line
 from jaxgan.gan.step import state_shape
 from jaxgan.io.files import read_regular, write_whole
@@ -141,7 +141,7 @@ def _parsed(path: Path, content: dict[str, Any]) -> Run:
     fingerprint = _typed(images["fingerprint"], str, "fingerprint")
     origin = _typed(content["origin"], str | None, "origin")
     try:
-        spec = ImageSpec(shape, _typed(images["classes"], int, "classes"))  # type: ignore[arg-type]
+        spec = ImageSpec(shape, _typed(images["classes"], int, "classes"))
         return Run(path, TrainConfig(**values), spec, count, fingerprint, origin)
     except UserError as error:
         raise ValueError(first_line(error)) from error
@@ -162,7 +162,32 @@ def _is_a(value: Any, hint: Any) -> bool:
     return type(value) is hint or (hint is float and type(value) is int)
 
 
-def find_resumable(path: Path) -> Run | None:
+def begin(
+    config: TrainConfig, spec: ImageSpec, count: int, fingerprint: str, origin: str | None
+) -> tuple[Run, Run | None]:
+    """Return the run that is trained now, and what it was before; None for a new one.
+
+    Args:
+        config: What is asked for.
+        spec: Shape and classes of the images.
+        count: Number of images.
+        fingerprint: Of these images.
+        origin: Of a fork that starts now.
+
+    Raises:
+        UserError: The run directory has checkpoints of other options or other images, or nobody
+            knows of which.
+    """
+    path = Path(config.run_dir)
+    known = _find_resumable(path)
+    if known is not None:
+        config = resumed(config, known.config)
+        _require_same(known, config, fingerprint, count)
+        origin = origin or known.origin
+    return Run(path, resolved(config, spec), spec, count, fingerprint, origin), known
+
+
+def _find_resumable(path: Path) -> Run | None:
     """Return the run in a directory if it has checkpoints; None where nothing is there yet.
 
     Raises:
@@ -179,7 +204,7 @@ def find_resumable(path: Path) -> Run | None:
     return run
 
 
-def require_same(known: Run, config: TrainConfig, fingerprint: str, count: int) -> None:
+def _require_same(known: Run, config: TrainConfig, fingerprint: str, count: int) -> None:
     """Raise ``UserError`` where a run would be resumed with other options or other images."""
     if changed := differences(known.config, config):
         rows = [("option", "there", "here")]

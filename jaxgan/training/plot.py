@@ -30,11 +30,11 @@ def write(path: Path, records: Sequence[Record]) -> None:
     figure = Figure(figsize=(8, 3 * panels))
     axes = figure.subplots(panels, 1)
     at = [record.step for record in steps]
-    for place, names, label in (
+    for place, columns, label in (
         (axes[0], ("discriminator_loss", "generator_loss"), "loss (nats)"),
         (axes[1], ("real_logit", "fake_logit"), "mean logit (nats)"),
     ):
-        _lines(place, at, names, lambda name: [getattr(one, name) for one in steps])
+        _lines(place, at, columns, lambda name: [getattr(one, name) for one in steps])
         _label(place, "step", label)
     clock = [record.seconds for record in evaluations]
     for place, (label, shown, scale) in zip(axes[2:], quality, strict=True):

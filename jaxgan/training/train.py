@@ -7,18 +7,16 @@ import dataclasses
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 
-from jaxgan.config import ImageSpec, TrainConfig, options, resolved, resumed, settings
-from jaxgan.data.dataset import Dataset, load
+from jaxgan.config import TrainConfig
+from jaxgan.data.dataset import load
 from jaxgan.errors import TrainingError, UserError
 from jaxgan.gan.step import State, make_gan, state_shape
-from jaxgan.runs import checkpoint
+from jaxgan.runs import fork
 from jaxgan.runs.log import Mark, Watch, read_log
-from jaxgan.runs.run import Run, find_resumable, require_same
+from jaxgan.runs.run import Run, begin
 from jaxgan.runs.store import Restored, Store
 from jaxgan.training import memory, plot, samples
 from jaxgan.training.evaluator import Evaluator
@@ -53,25 +51,25 @@ def train(
         TrainingError: A loss is not finite, or memory ran out. Earlier checkpoints are kept.
         OutputError: A file cannot be written.
     """
-    config, origin = _forked(config)
+    config, origin = fork.forked(config)
     _log.info("reading %s from %s", config.dataset, config.data_dir)
     dataset = load(config.dataset, config.data_dir, first=config.train_images)
     _require_batch(config, len(dataset.image))
     spec = dataset.spec if config.conditional else dataclasses.replace(dataset.spec, classes=0)
     memory.reuse(memory.step_bytes(config, spec))  # before JAX starts
     memory.require_enough(config, spec, state_shape(config, spec))
-    forked = _fork_state(config, spec, origin) if origin else None
+    start = origin.state(config, spec) if origin else None
     with (
         _enough_memory(config),
         Store(Path(config.run_dir), config.keep_checkpoints) as store,
     ):
-        known = find_resumable(Path(config.run_dir))
-        run = _make_run(config, spec, dataset, origin, known)
+        name = origin.name if origin else None
+        run, known = begin(config, spec, len(dataset.image), dataset.fingerprint(), name)
         gan = make_gan(run.config, spec, run.config.convolution)
         evaluator = Evaluator(run.config, spec, dataset, gan)
-        restored = _restore(store, run, gan.init() if forked is None else forked)
-        if forked is not None:
-            store.save(forked, Mark())  # so that the state that it starts from is its own
+        restored = _restore(store, run, start or gan.init())
+        if start is not None:
+            store.save(start, Mark())  # so that the state that it starts from is its own
         if not (run.path / "samples" / "real.png").exists():
             samples.write_real(run.path, spec, dataset)
         with samples.Samples(run.path, run.config, spec, gan) as sheets:
@@ -81,57 +79,6 @@ def train(
     if records := read_log(run.path / "metrics.jsonl"):
         plot.write(run.path / "loss.png", records)
     return run
-
-
-class _Origin(NamedTuple):
-    """Where a forked run starts: a state as ``checkpoint.load`` gives it, and its run's batch."""
-
-    name: str
-    tree: dict[str, Any]
-    batch_size: int
-
-
-def _forked(config: TrainConfig) -> tuple[TrainConfig, _Origin | None]:
-    """Return the configuration of the run itself, and where it starts if --fork starts it now."""
-    if config.fork is None:
-        return config, None
-    source = Path(config.run_dir)
-    config = dataclasses.replace(config, run_dir=config.fork, fork=None)
-    if checkpoint.saved(Path(config.run_dir)):
-        return config, None
-    known = Run.find(source)
-    if known is None:
-        raise UserError(f"--run-dir {source} holds no run (no config.json) to --fork")
-    step, tree = checkpoint.load(source)
-    return config, _Origin(f"{source} step {step}", tree, known.config.batch_size)
-
-
-def _fork_state(config: TrainConfig, spec: ImageSpec, origin: _Origin) -> State:
-    """Return another run's state as the first one of a run with other options."""
-    try:
-        state = checkpoint.as_state(origin.tree, state_shape(config, spec))
-    except ValueError as error:
-        names = options(name for name, known in settings().items() if known.shapes_network)
-        raise UserError(
-            f"--fork: {origin.name} is of another network ({error}); {names} and the shape of the "
-            "dataset's images have to stay"
-        ) from error
-    # The images seen stay, as all schedules go by them.
-    step = int(state.step) * origin.batch_size // config.batch_size
-    return state._replace(step=jnp.int32(step))
-
-
-def _make_run(
-    config: TrainConfig, spec: ImageSpec, dataset: Dataset, origin: _Origin | None,
-    known: Run | None,
-) -> Run:  # fmt: skip
-    """Return the run that is trained now: a new one, or a known one with what may change."""
-    count, fingerprint = len(dataset.image), dataset.fingerprint()
-    if known is not None:
-        config = resumed(config, known.config)
-        require_same(known, config, fingerprint, count)
-    name = origin.name if origin else known.origin if known else None
-    return Run(Path(config.run_dir), resolved(config, spec), spec, count, fingerprint, name)
 
 
 def _restore(store: Store, run: Run, start: State) -> Restored:
