@@ -1,12 +1,10 @@
 """Measuring a generator: the function, the command, its table, its file."""
 
 import json
-import sys
-from typing import NamedTuple
 
 import numpy as np
 import pytest
-from conftest import python, refused
+from conftest import call, python, refused
 
 from jaxgan import Generator, evaluate
 from jaxgan.commands import evaluate as command
@@ -94,14 +92,6 @@ def test_other_classes_are_refused(model, data_dir):
             evaluate(generator, data_dir=str(data_dir))
 
 
-class Done(NamedTuple):
-    """What a call of the program left, named as subprocess does."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -112,14 +102,11 @@ class Done(NamedTuple):
         (("--step", "20"), ("--step", "run directory")),
     ],
 )
-def test_wrong_options_are_named(model, data_dir, tmp_path, monkeypatch, capfd, options, words):
+def test_wrong_options_are_named(model, data_dir, tmp_path, options, words):
     arguments = (
         "--model", model, "--data-dir", data_dir, "--out", tmp_path / "no.json", *options,
     )  # fmt: skip
-    monkeypatch.setattr(sys, "argv", ["evaluate", *map(str, arguments)])
-    with pytest.raises(SystemExit) as left:
-        command.command()
-    refused(Done(left.value.code, *capfd.readouterr()), 2, *words)
+    refused(call(command.command, "jaxgan evaluate", *arguments), 2, *words)
     assert not (tmp_path / "no.json").exists()
 
 

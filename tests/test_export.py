@@ -9,14 +9,14 @@ import logging
 import os
 import shutil
 import subprocess
-import sys
-from typing import NamedTuple, get_args
+from typing import get_args
 
+import conftest
 import jax
 import numpy as np
 import optax
 import pytest
-from conftest import ROOT, python, refused
+from conftest import ROOT, python, refused, shared
 
 from jaxgan import Generator
 from jaxgan.commands import convert as command
@@ -60,14 +60,17 @@ def conversion(snapshot, real):
 @pytest.fixture(scope="module")
 def every(run_dir, data_dir, tmp_path_factory):
     """A folder with a file of each kind, and what was printed."""
-    folder = tmp_path_factory.mktemp("every")
-    done = python(
-        "convert_tflite.py", "--checkpoint", run_dir, "--out", folder / "g.tflite",
-        "--data-dir", data_dir, "--quantize", "all",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    return folder, done.stdout
+
+    def make(folder):
+        done = python(
+            "convert_tflite.py", "--checkpoint", run_dir, "--out", folder / "files" / "g.tflite",
+            "--data-dir", data_dir, "--quantize", "all",
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, "")
+        (folder / "printed").write_text(done.stdout)
+
+    folder = shared(tmp_path_factory, "every", make)
+    return folder / "files", (folder / "printed").read_text()
 
 
 @pytest.fixture
@@ -77,25 +80,10 @@ def converted_before(monkeypatch, conversion):
     monkeypatch.setattr(converter, "flatbuffer", lambda *_: conversion._float.content)
 
 
-class Done(NamedTuple):
-    """What a call of the program left, named as subprocess does."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
 @pytest.fixture
-def call(monkeypatch, capfd):
+def call():
     """Return what calls the program in this process."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["convert", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            command.command()
-        return Done(left.value.code, *capfd.readouterr())
-
-    return run
+    return functools.partial(conftest.call, command.command, "convert_tflite.py")
 
 
 def of_kind(folder, kind):
@@ -223,6 +211,7 @@ def test_one_delegate_runs_each_graph(model, plain_model):
     assert delegates(plain_model) == {"generate_1": 1, "generate_64": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(32, 32, 3), (16, 16, 1), (60, 60, 3), (20, 24, 1), (64, 64, 1)])
 def test_other_image_shapes_convert(tmp_path, shape):
     config, spec = TrainConfig(width=4, latent_size=16), ImageSpec(shape, 3)
@@ -240,6 +229,7 @@ def converted(snapshot, folder, least):
     return [one.path for one in reports]
 
 
+@pytest.mark.slow
 def test_residual_layers_convert(tmp_path):
     config, spec = TrainConfig(width=8, latent_size=16, residuals=1), ImageSpec((28, 28, 1), 3)
     noise = np.random.default_rng(0)  # as the converter drops layers of zeros
@@ -313,7 +303,7 @@ def test_each_kind_is_smaller_than_the_one_before(every, snapshot):
         assert facts["bytes"] == path.stat().st_size
         # Biases keep 4 bytes, a kernel of less than 1,024 weights stays float.
         assert path.stat().st_size < bytes_each * (parameters + BLOCKS) + 26_000
-        assert f"{path}: {path.stat().st_size:,} bytes" in printed
+        assert f"{path.name}: {path.stat().st_size:,} bytes" in printed
 
 
 def test_inputs_and_outputs_stay_float(every):
@@ -635,6 +625,7 @@ def git(folder, *arguments):
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_the_revision_is_that_of_the_checkout(monkeypatch, tmp_path):
     expected = git(ROOT, "describe", "--always", "--dirty", "--abbrev=12")
     assert report.revision() == expected
@@ -642,6 +633,7 @@ def test_the_revision_is_that_of_the_checkout(monkeypatch, tmp_path):
     assert report.revision() == expected
 
 
+@pytest.mark.slow
 def test_the_revision_is_never_that_of_another_repository(tmp_path):
     package = tmp_path / "their" / "lib" / "jaxgan"
     package.mkdir(parents=True)
@@ -658,6 +650,7 @@ def test_the_revision_is_never_that_of_another_repository(tmp_path):
     assert report.revision(package) == "0123456789ab"
 
 
+@pytest.mark.slow
 def test_without_git_the_revision_is_unknown(monkeypatch):
     monkeypatch.setenv("PATH", os.devnull)
     assert report.revision() == "unknown"

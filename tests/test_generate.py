@@ -1,46 +1,32 @@
 """The command line of jaxgan generate: every option, what excludes what, hostile files."""
 
+import functools
 import hashlib
 import io
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
+import conftest
 import numpy as np
 import pytest
-from conftest import ROOT, python, refused
+from conftest import ROOT, Done, python, refused
 from PIL import Image
 
 from jaxgan.commands import generate
 from jaxgan.drawing.generator import draw_latents
 from jaxgan.drawing.run_generator import RunGenerator
+from jaxgan.errors import OutputError
 from jaxgan.runs.run import Run
 from jaxgan.version import __version__
 
 
-class Done(NamedTuple):
-    """What a call of the program left, named as subprocess does."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
 @pytest.fixture
-def call(monkeypatch, capsysbinary, tmp_path):
+def call(monkeypatch, tmp_path):
     """Return what calls the program in this process, in an empty folder."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["generate", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            generate.command()
-        out, err = capsysbinary.readouterr()
-        return Done(left.value.code, out.decode("latin-1"), err.decode())
-
-    return run
+    return functools.partial(conftest.call, generate.command, "jaxgan generate")
 
 
 @pytest.fixture
@@ -200,7 +186,7 @@ def test_the_grid_on_stdout_and_nothing_else(call, draw, model):
     draw("--count", 5, out="grid.png")
     done = call("--model", model, "--count", 5, "--out", "-", "--save-latents", "z.npy")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.encode("latin-1") == Path("grid.png").read_bytes()
+    assert done.raw == Path("grid.png").read_bytes()
 
 
 def test_nobody_reads_stdout(model):
@@ -223,9 +209,10 @@ def test_nobody_reads_stdout(model):
     refused(Done(child.wait(), "", error), 5, "standard output", "Broken pipe")
 
 
-def test_stdout_is_closed(call, model, monkeypatch):
+def test_stdout_is_closed(model, monkeypatch):
     monkeypatch.setattr(sys, "stdout", None)
-    refused(call("--model", model, "--count", 1, "--out", "-"), 5, "standard output: it is closed")
+    with pytest.raises(OutputError, match="standard output: it is closed"):
+        generate.main(generate.GenerateConfig(model, count="1", out="-"))
 
 
 def test_a_picture_says_how_it_was_drawn(call, draw, model):
@@ -400,12 +387,15 @@ def loaded(*arguments) -> tuple[str, set[str]]:
     """Return what the program prints, and the modules that a process of its own loads."""
     done = python("-X", "importtime", "-m", "jaxgan", "generate", *arguments)
     assert done.returncode == 0, done.stderr
-    return done.stdout, {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
+    lines = done.stderr.splitlines()
+    assert all(line.startswith("import time:") for line in lines)  # and nothing of LiteRT's own
+    return done.stdout, {line.split("|")[-1].strip() for line in lines}
 
 
 SLOW = {"jax", "PIL.Image", "tensorflow", "ai_edge_litert", "numpy"}
 
 
+@pytest.mark.slow
 def test_help_is_there_at_once():
     text, modules = loaded("--help")
     for word in ("--seeds", "--truncation", "--latents", "--interpolate", "--describe", "stdout"):

@@ -259,6 +259,7 @@ def test_every_status_is_an_error_of_its_own():
         library.call(failing(5))
 
 
+@pytest.mark.slow
 def test_nothing_is_loaded_at_import():
     code = "import jaxgan.drawing.library as l; print(l.load.cache_info().currsize)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
