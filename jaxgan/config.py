@@ -276,8 +276,9 @@ class TrainConfig:
         if self.components is not None and self.components > self.latent_size:
             expected = f"0 to --latent-size, {self.latent_size}"
             require(self, "components", False, expected)
-        for name in ("dataset", "data_dir", "run_dir", "fork"):
-            require(self, name, getattr(self, name) != "", "a name that is not empty")
+        require(self, "dataset", self.dataset != "", "the name of a dataset")
+        for name in ("data_dir", "run_dir", "fork"):
+            require(self, name, getattr(self, name) != "", "the name of a folder")
         fits = self.convert or not self.saved_model
         require(self, "saved_model", fits, "no --no-convert with it")
 

@@ -168,3 +168,30 @@ def program() -> Path:
 def sanitized() -> Path:
     """The C++ program with AddressSanitizer and UBSan."""
     return _built("sanitize")
+
+
+# --- What `make test-fast` leaves out: all that starts a program, loads TensorFlow or needs a build.
+
+_SLOW_FIXTURES = {
+    "data_dir", "run_dir", "model", "plain_model", "program", "sanitized", "digits", "dataset",
+}  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if _SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
+
+
+@pytest.fixture(autouse=True)
+def _fast_tests_are_fast(request, monkeypatch) -> None:
+    """A test that is not marked slow starts no process and loads no TensorFlow."""
+    if request.node.get_closest_marker("slow"):
+        return
+
+    def refuse(*_, **__):
+        raise AssertionError("mark this test slow: it starts a process")
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", refuse)
+    if "tensorflow" not in sys.modules:
+        monkeypatch.setitem(sys.modules, "tensorflow", None)

@@ -4,6 +4,7 @@ import shutil
 
 import jax
 import numpy as np
+import pytest
 from conftest import call, python, refused
 
 from jaxgan.commands import inspect as command
@@ -35,6 +36,7 @@ def test_an_older_step(run_dir):
     refused(inspect(run_dir, "--step", "21"), 2, "--step", "20, 40", "21")
 
 
+@pytest.mark.slow
 def test_it_needs_neither_data_nor_tensorflow(run_dir):
     code = (
         "import sys; from pathlib import Path; from jaxgan.commands import inspect\n"
