@@ -12,11 +12,16 @@ import pytest
 from conftest import run
 
 from jaxgan import Generator
+from jaxgan.config import ImageSpec, TrainConfig
 from jaxgan.drawing import library
 from jaxgan.drawing.generator import draw_latents
 from jaxgan.drawing.model import METADATA
+from jaxgan.drawing.run_generator import RunGenerator
 from jaxgan.drawing.sampling import Sampling, choose
 from jaxgan.errors import JaxganError, LibraryError, ModelError, UserError
+from jaxgan.gan import native, networks
+from jaxgan.gan.convolution import choose_backend
+from jaxgan.runs.run import Snapshot
 
 
 @pytest.fixture
@@ -223,6 +228,14 @@ def test_the_first_library_is_taken(places, tmp_path):
     assert library.load()._name == str(tmp_path / "second")
 
 
+def test_an_editable_install_has_it_in_a_folder_of_imports(monkeypatch, tmp_path):
+    place = tmp_path / "jaxgan" / "drawing" / library.find().name
+    place.parent.mkdir(parents=True)
+    shutil.copy(library.find(), place)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert library.find() == place
+
+
 def test_libraries_that_do_not_fit(places, tmp_path, monkeypatch):
     monkeypatch.setattr(library, "VERSION", library.VERSION + 1)
     library.load.cache_clear()
@@ -257,6 +270,19 @@ def test_every_status_is_an_error_of_its_own():
         assert type(caught.value) is kind
     with pytest.raises(MemoryError, match="why"):
         library.call(failing(5))
+
+
+@pytest.mark.parametrize("convolution", ["xla", "gemm", "auto"])
+def test_a_run_is_drawn_on_its_own_backend(monkeypatch, convolution):
+    backends = []
+    monkeypatch.setattr(networks, "generator", lambda *given: backends.append(given[-1]))
+    config = TrainConfig(convolution=convolution)
+    RunGenerator(Snapshot(config, ImageSpec((16, 16, 1), 3), None, 0))
+    assert backends == [choose_backend(convolution)]
+    # As on another machine, where the fastest that can be had takes its place.
+    monkeypatch.setattr(native, "missing", lambda: "it is not built")
+    RunGenerator(Snapshot(TrainConfig(convolution="onednn"), ImageSpec((16, 16, 1), 3), None, 0))
+    assert backends[1] == choose_backend("auto")
 
 
 @pytest.mark.slow
