@@ -128,7 +128,7 @@ def main(config: GenerateConfig) -> None:
         for keyword, text in _describe(config.describe):
             output.show(f"{keyword}: {text}")
         return
-    drawn = _draw_run(config) if config.model.is_dir() else _draw_file(config)
+    drawn = _draw_run(config) if os.path.isdir(config.model) else _draw_file(config)
     _write(config, drawn)
     if config.save_latents is not None:
         write_whole(Path(config.save_latents), _npy(drawn.sample.latents))
@@ -155,7 +155,7 @@ def _draw_file(config: GenerateConfig) -> _Drawn:
     from jaxgan.drawing.model import Model
 
     with output.captured_stderr():  # LiteRT announces itself
-        model = Model(config.model, None, config.threads)
+        model = Model(config.model, threads=config.threads)
         shape = model.image_shape
         sample = _choose(config, shape, model.latent_size, model.classes)
         return _Drawn(model.draw_sample(sample), shape, sample, model.sha256())

@@ -77,7 +77,7 @@ class Generator:
             ModelError: The file cannot be read, or is no generator.
             LibraryError: The C++ library or the LiteRT runtime is missing.
         """
-        self._take(Model(path, None, threads))
+        self._take(Model(path, threads=threads))
 
     @classmethod
     def from_bytes(cls, content: bytes, *, name: str = "the model", threads: int = 1) -> Generator:

@@ -50,7 +50,9 @@ class Model:
         bytes: Size of the file.
     """
 
-    def __init__(self, path: str | os.PathLike[str], content: bytes | None, threads: int) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], content: bytes | None = None, threads: int = 1
+    ) -> None:
         """Open a file, or the bytes of one, for which the path stands in messages.
 
         Raises:

@@ -25,7 +25,7 @@ def open_generator(
         LibraryError: The C++ library or the LiteRT runtime is missing.
         UserError: The directory holds no run, or no such checkpoint.
     """
-    if not Path(path).is_dir():
+    if not os.path.isdir(path):
         if step is not None:
             raise UserError(f"--step: {path} is one model; give a run directory as --model")
         return Generator(path, threads)
