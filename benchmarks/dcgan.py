@@ -28,9 +28,9 @@ def gflop(batch: int) -> float:
     """
     inner = 2 * SMALL**2 * WIDE * NARROW * KERNEL**2  # 14x14x64 ↔ 7x7x128
     outer = 2 * (2 * SMALL) ** 2 * NARROW * KERNEL**2  # 28x28x1 ↔ 14x14x64
-    project, judge = 2 * LATENT * SMALL**2 * WIDE, 2 * SMALL**2 * WIDE
-    forward_g, forward_d = project + inner + outer, judge + inner + outer
-    update_d = 2 * (forward_d + forward_d + (judge + inner))  # on twice the images
+    project, classify = 2 * LATENT * SMALL**2 * WIDE, 2 * SMALL**2 * WIDE
+    forward_g, forward_d = project + inner + outer, classify + inner + outer
+    update_d = 2 * (forward_d + forward_d + (classify + inner))  # on twice the images
     update_g = forward_d + forward_d + forward_g + (inner + outer)
     return batch * (forward_g + update_d + update_g) / 1e9
 

@@ -1,4 +1,4 @@
-"""What all benchmarks let one choose."""
+"""Options of all benchmarks."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Options:
             raise UserError(f"--json: expected the name of a file, got the folder {self.json}")
 
 
-def check_numbers(name: str, values: tuple[int, ...], most: int) -> None:
-    """Raise ``UserError`` unless an option has numbers, all from 1 to ``most``."""
-    if not values or not all(1 <= value <= most for value in values):
+def check_numbers(name: str, values: tuple[int, ...], maximum: int) -> None:
+    """Raise ``UserError`` unless an option has numbers, all from 1 to ``maximum``."""
+    if not values or not all(1 <= value <= maximum for value in values):
         got = " ".join(map(str, values)) or "none"
-        raise UserError(f"--{name}: expected numbers from 1 to {most}, got {got}")
+        raise UserError(f"--{name}: expected numbers from 1 to {maximum}, got {got}")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jaxgan.files import write_whole
+from jaxgan.io.files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,7 +61,7 @@ def described(found: dict[str, str]) -> str:
 
 
 def write(folder: Path, name: str, text: str, figure: Figure) -> str:
-    """Write ``NAME.md`` and ``NAME.png``; return what to say of it."""
+    """Write ``NAME.md`` and ``NAME.png``; return a line about it."""
     figure.tight_layout()
     content = io.BytesIO()
     figure.savefig(content, dpi=110)

@@ -1,7 +1,7 @@
 """Sides in processes of their own, timed in turn, so that all meet the same moods of a machine.
 
 A side is ``module:function`` and its arguments. Its process starts it (``function(**arguments)`` →
-``run(steps)``) and then runs as many steps as it is told. While one works, the others wait. A
+``run(steps)``) and then runs as many steps as requested. While one works, the others wait. A
 ``run`` may return the seconds of its single steps. A side that cannot run raises an ``ImportError``
 or a ``UserError``.
 """
@@ -54,7 +54,7 @@ class Timing:
 
     Attributes:
         seconds: Of one step, one value a round.
-        calls: Of every step, one list a round; empty where the side does not tell.
+        calls: Of every step, one list a round; empty where the side does not report them.
         first: Seconds from the start of the process to the end of its first step.
         memory: Most memory that its process held, bytes.
         missing: Why it did not run; then the rest is empty.
@@ -94,13 +94,13 @@ class _Worker:
     """A side's process and the line between us."""
 
     def __init__(self, side: Side) -> None:
-        order = json.dumps([side.function, side.arguments])
+        call = json.dumps([side.function, side.arguments])
         self._name = side.name
         started = time.perf_counter()
         # Libraries announce themselves there; leaving closes it.
         self._stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.rounds", order],
+            [sys.executable, "-m", "benchmarks.rounds", call],
             cwd=Path(__file__).parent.parent,
             env={**os.environ, **_FRESH, **side.environment},
             stdin=subprocess.PIPE,
@@ -120,9 +120,9 @@ class _Worker:
         code = self._process.wait()
         self._stderr.seek(0)
         last = self._stderr.read().strip().rpartition("\n")[2]
-        return {"missing": f"its process ended with code {code}: {last or 'it did not say why'}"}
+        return {"missing": f"its process ended with code {code}: {last or 'no reason given'}"}
 
-    def _ask(self, word: object) -> dict:
+    def _request(self, word: object) -> dict:
         with contextlib.suppress(BrokenPipeError):  # then there is no answer either
             self._process.stdin.write(f"{word}\n")
             self._process.stdin.flush()
@@ -135,13 +135,13 @@ class _Worker:
         """Run until the time of a step is known, and how many fill a round."""
         if self.missing:
             return
-        self._ask(2)
-        seconds = self._ask(3)["seconds"] / 3
+        self._request(2)
+        seconds = self._request(3)["seconds"] / 3
         self._steps = max(1, round(_SECONDS / seconds))
 
     def time(self) -> tuple[float, list[float]]:
-        """Return the seconds of a step, from one round, and of every step, if the side tells."""
-        answer = self._ask(self._steps)
+        """Return the seconds of a step, of one round, and of every step where a side reports it."""
+        answer = self._request(self._steps)
         return answer["seconds"] / self._steps, answer["calls"] or []
 
     def timing(self, answers: list[tuple[float, list[float]]]) -> Timing:
@@ -149,7 +149,7 @@ class _Worker:
         if self.missing:
             return Timing(missing=self.missing)
         seconds, calls = zip(*answers, strict=True)
-        return Timing(list(seconds), list(calls), self.first, self._ask("memory")["bytes"])
+        return Timing(list(seconds), list(calls), self.first, self._request("memory")["bytes"])
 
     def __enter__(self) -> _Worker:
         return self

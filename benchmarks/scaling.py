@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from benchmarks import options
-from jaxgan import cli
+from jaxgan.commands import cli
 from jaxgan.config import TrainConfig
 from jaxgan.errors import UserError
 
@@ -27,7 +27,7 @@ _GROWTH = {
 }
 _BENDS = {
     "batch": (
-        "The constant is what a step costs whatever its batch: Adam and the weight average over "
+        "The constant is what a step costs whatever its batch: Adam and the weight EMA over "
         "all weights, the kernels' change of order for oneDNN, the start of some hundred "
         "operations; it bends the left end. The right end is straight: a part of the "
         "batch stays in a core's cache however many parts there are."
@@ -64,11 +64,11 @@ def main(options: Options) -> None:
     """Measure, then write the tables, the plot and the figures."""
     from benchmarks import report
     from benchmarks.rounds import Side, measure
-    from jaxgan import progress
+    from jaxgan.console import output
 
     found: dict[str, dict[int, Timing]] = {}
     for name, (axis, values) in _GROWTH.items():
-        progress.say(f"{axis}: {', '.join(map(str, values))}")
+        output.show(f"{axis}: {', '.join(map(str, values))}")
         sides = [
             Side(f"{value}", "benchmarks.step.ours:default", {name: value}) for value in values
         ]
@@ -78,7 +78,7 @@ def main(options: Options) -> None:
                 raise UserError(f"{name} {side.name}: {timing.missing}")
         found[name] = dict(zip(values, timings, strict=True))
     machine = report.machine()
-    progress.say(report.write(options.out, "scaling", _text(options, machine, found), _plot(found)))
+    output.show(report.write(options.out, "scaling", _text(options, machine, found), _plot(found)))
     if options.json:
         figures = {
             name: {value: asdict(timing) for value, timing in timings.items()}

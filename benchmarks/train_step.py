@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks import options
-from jaxgan import cli
-from jaxgan.config import MOST_BATCH
+from jaxgan.commands import cli
+from jaxgan.config import MAX_BATCH
 from jaxgan.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _XLA_ALONE = "jaxgan without oneDNN"
 # name: (function, arguments, environment)
 _SIDES = {
     _OURS: ("ours:start", {}, {}),
-    _XLA_ALONE: ("ours:start", {"form": "gemm"}, {}),
+    _XLA_ALONE: ("ours:start", {"backend": "gemm"}, {}),
     "plain Flax": ("plain_flax:start", {}, {}),
     "PyTorch eager": ("pytorch:start", {}, {}),
     "PyTorch compiled": ("pytorch:start", {"mode": "default"}, {}),
@@ -63,7 +63,7 @@ class Options(options.Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        options.check_numbers("batches", self.batches, MOST_BATCH)
+        options.check_numbers("batches", self.batches, MAX_BATCH)
 
 
 def main(options: Options) -> None:
@@ -71,13 +71,13 @@ def main(options: Options) -> None:
     import jax
 
     from benchmarks import report
-    from jaxgan import progress
+    from jaxgan.console import output
 
     on_gpu = jax.default_backend() != "cpu"
     timings: dict[int, dict[str, Timing]] = {}
     maps: dict[int, dict[str, Timing]] = {}
     for batch in options.batches:
-        progress.say(f"batch {batch}")
+        output.show(f"batch {batch}")
         sides = _sides(batch, on_gpu)
         found = _measured(sides, options.rounds)
         timings[batch] = found
@@ -86,13 +86,13 @@ def main(options: Options) -> None:
                 raise UserError(f"{name}: {found[name].missing}")
         for name, timing in found.items():
             if timing.missing:
-                progress.say(f"  {name}: left out: {timing.missing}")
+                output.show(f"  {name}: left out: {timing.missing}")
             elif name != _PEAK:
-                progress.say(f"  {name}: {timing.median * 1e3:.1f} ms a step")
+                output.show(f"  {name}: {timing.median * 1e3:.1f} ms a step")
         if batch in (64, 128) and not on_gpu:
             maps[batch] = _measured(_map_sides(batch), options.rounds)
     machine = report.machine()
-    progress.say(
+    output.show(
         report.write(
             options.out, "train_step", _text(options, machine, timings, maps), _plot(timings)
         )
@@ -113,7 +113,7 @@ def _measured(sides: list[Side], rounds: int) -> dict[str, Timing]:
     return dict(zip(names, measure(sides, rounds), strict=True))
 
 
-def _plain(found: dict[int, dict[str, Timing]]) -> dict:
+def _plain(found: dict[int, dict[str, Timing]]) -> dict[int, dict[str, Any]]:
     return {
         batch: {name: asdict(timing) for name, timing in sides.items()}
         for batch, sides in found.items()
@@ -222,8 +222,8 @@ def _map_table(batch: int, sides: dict[str, Timing], found: dict[str, Timing]) -
         seconds = timing.median
         sum_ += seconds
         speed = maps.gflop(batch=batch * times, **arguments) / timing.median
-        share = f"{seconds / whole:.0%}"
-        rows.append((name, f"{seconds * 1e3:.2f}", share, f"{speed:.0f}", f"{speed / peak:.0%}"))
+        of_step = f"{seconds / whole:.0%}"
+        rows.append((name, f"{seconds * 1e3:.2f}", of_step, f"{speed:.0f}", f"{speed / peak:.0%}"))
     rest = whole - sum_
     rows.append(("the rest of the step", f"{rest * 1e3:.2f}", f"{rest / whole:.0%}", "-", "-"))
     heads = ("operation", "ms", "of jaxgan's step", "GFLOP/s", "of peak")
@@ -231,7 +231,7 @@ def _map_table(batch: int, sides: dict[str, Timing], found: dict[str, Timing]) -
         f"## Where the step of {batch} spends its time\n\nEach convolution of jaxgan's step timed "
         "alone, bias, activation and their gradients included (inner: 14x14x64 to 7x7x128, outer: "
         "28x28x1 to 14x14x64; D sees twice the batch). The rest is dense layers, Adam, the weight "
-        "average, random numbers, and threads that wait for each other.\n\n"
+        "EMA, random numbers, and threads that wait for each other.\n\n"
         + report.markdown(heads, rows)
     )
 

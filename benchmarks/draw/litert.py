@@ -6,7 +6,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from benchmarks.draw import Draw, Task
-from jaxgan.tflite import SIGNATURE
+from jaxgan.export.signatures import SIGNATURE
 
 
 def start(task: Task) -> Draw:

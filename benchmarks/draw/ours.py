@@ -10,12 +10,12 @@ from flax.traverse_util import unflatten_dict
 
 from benchmarks.draw import Draw, Task
 from jaxgan.config import ImageSpec, TrainConfig
-from jaxgan.gan import make_gan
+from jaxgan.gan.step import make_gan
 
 
 def start(task: Task) -> Draw:
     """Return what draws a batch."""
-    config, spec = json.loads((task.folder / "settings.json").read_text())
+    config, spec = json.loads((task.folder / "run.json").read_text())
     spec = ImageSpec(tuple(spec["shape"]), spec["classes"])
     sample = make_gan(TrainConfig(**config), spec).sample
     params = jax.device_put(unflatten_dict(task.weights(), sep="/"))

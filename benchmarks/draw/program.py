@@ -35,10 +35,10 @@ def start(folder: str, model: str, count: int, threads: int) -> Callable[[int], 
     Raises:
         UserError: It is not built, it fails, or it draws other images than JAX.
     """
-    order = _checked(Path(folder), model, count, threads)
+    words = _checked(Path(folder), model, count, threads)
 
     def run(steps: int) -> list[float]:
-        return [timed(subprocess.run, order) for _ in range(steps)]
+        return [timed(subprocess.run, words) for _ in range(steps)]
 
     return run
 
@@ -47,17 +47,17 @@ def start_calls(folder: str, model: str, count: int, threads: int) -> Callable[[
     """Check the program's images, return what has it time calls of so many in one process.
 
     Arguments and errors are those of ``start``. What is returned gives the seconds of a call, p50,
-    p95 and mean, of a second of them, however many steps it is asked for.
+    p95 and mean, of a second of them, however many steps are requested.
     """
     program = _checked(Path(folder), model, count, threads)[0]
     options = {
         "--model": Path(folder) / model, "--threads": threads, "--batch": count, "--seconds": 1,
         "--format": "json",
     }  # fmt: skip
-    order = [program, "--benchmark", *_words(options)]
+    words = [program, "--benchmark", *_words(options)]
 
     def run(_steps: int) -> list[float]:
-        row = json.loads(_output(order))["rows"][0]
+        row = json.loads(_output(words))["rows"][0]
         return [row[name] / 1e3 for name in ("p50_ms", "p95_ms", "mean_ms")]
 
     return run
@@ -79,10 +79,10 @@ def _words(options: dict[str, object]) -> list[str]:
     return [str(word) for pair in options.items() for word in pair]
 
 
-def memory(order: list[str]) -> int:
+def memory(words: list[str]) -> int:
     """Return the most bytes that a run of a command held."""
     done = subprocess.run(
-        [sys.executable, "-S", "-c", _PEAK, *order], capture_output=True, text=True, check=True
+        [sys.executable, "-S", "-c", _PEAK, *words], capture_output=True, text=True, check=True
     )
     return int(done.stdout)
 
@@ -90,14 +90,14 @@ def memory(order: list[str]) -> int:
 def _checked(folder: Path, model: str, count: int, threads: int) -> list[str]:
     """Bind this process to as many cores; return the command, once its images are JAX's."""
     bind(threads)
-    order = command(folder, model, count, threads)
-    _output(order)
-    _check(folder, Path(order[-1]), count)
-    return order
+    words = command(folder, model, count, threads)
+    _output(words)
+    _check(folder, Path(words[-1]), count)
+    return words
 
 
-def _output(order: list[str]) -> str:
-    done = subprocess.run(order, capture_output=True, text=True)
+def _output(words: list[str]) -> str:
+    done = subprocess.run(words, capture_output=True, text=True)
     if done.returncode:
         raise UserError(first_line(done.stderr))
     return done.stdout
@@ -107,7 +107,7 @@ def _check(folder: Path, picture: Path, count: int) -> None:
     """Compare a grid with as many images as JAX drew, to a grey level."""
     from PIL import Image
 
-    from jaxgan.images import grid, to_uint8
+    from jaxgan.io.images import grid, to_uint8
 
     drawn = Task(folder, 1, 1).checked().image[:count]
     expected = grid(to_uint8(drawn), min(_COLUMNS, count)).astype(int)

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from benchmarks import dcgan
-from jaxgan import runtime
-from jaxgan.convolution import choose_form, layer
+from jaxgan.gan.convolution import choose_backend, layer
+from jaxgan.training import memory
 
 
 def _sizes(layer: str) -> tuple[int, int, int]:
@@ -37,8 +37,9 @@ def start(
         doubles: The generator's layer instead of the discriminator's.
         gradients: ``both``, ``input`` or ``kernel``; the forward pass if empty.
     """
-    runtime.keep_memory(0)
-    form = choose_form()
+    memory.tune_malloc()
+    memory.reuse(0)
+    backend = choose_backend()
     side, large, small = _sizes(layer)
     shapes = (batch, 2 * side, 2 * side, large), (batch, side, side, small)
     x_shape, y_shape = shapes[::-1] if doubles else shapes
@@ -46,10 +47,10 @@ def start(
     x, y = jax.random.normal(keys[0], x_shape), jax.random.normal(keys[1], y_shape)
     kernel = jax.random.normal(keys[2], (dcgan.KERNEL, dcgan.KERNEL, large, small))
     bias = jnp.zeros(y_shape[-1])
-    call = jax.jit(lambda *arrays: _apply(*arrays, form, doubles))
+    call = jax.jit(lambda *arrays: _apply(*arrays, backend, doubles))
     arguments = (x, kernel, bias)
     if gradients:
-        saved = jax.jit(lambda *a: _pull_back(a, form, doubles, gradients))(*arguments)
+        saved = jax.jit(lambda *a: _pull_back(a, backend, doubles, gradients))(*arguments)
         call, arguments = jax.jit(lambda pull_back, y: pull_back(y)), (saved, y)
 
     def run(steps: int) -> None:
@@ -61,15 +62,15 @@ def start(
     return run
 
 
-def _apply(x, kernel, bias, form: str, doubles: bool) -> jax.Array:
-    return layer(x, kernel, bias, doubles, dcgan.STRIDE, dcgan.SLOPE, form)
+def _apply(x, kernel, bias, backend: str, doubles: bool) -> jax.Array:
+    return layer(x, kernel, bias, doubles, dcgan.STRIDE, dcgan.SLOPE, backend)
 
 
-def _pull_back(arguments, form: str, doubles: bool, gradients: str):
+def _pull_back(arguments, backend: str, doubles: bool, gradients: str):
     """Return the function from the gradient in the result to the gradients that are wanted."""
     x, kernel, bias = arguments
     if gradients == "input":
-        return jax.vjp(lambda x: _apply(x, kernel, bias, form, doubles), x)[1]
+        return jax.vjp(lambda x: _apply(x, kernel, bias, backend, doubles), x)[1]
     if gradients == "kernel":
-        return jax.vjp(lambda k, b: _apply(x, k, b, form, doubles), kernel, bias)[1]
-    return jax.vjp(lambda *a: _apply(*a, form, doubles), x, kernel, bias)[1]
+        return jax.vjp(lambda k, b: _apply(x, k, b, backend, doubles), kernel, bias)[1]
+    return jax.vjp(lambda *a: _apply(*a, backend, doubles), x, kernel, bias)[1]

@@ -1,4 +1,4 @@
-"""This project's own step: ``jaxgan.gan`` with the layers of ``benchmarks.dcgan``."""
+"""This project's own step: ``jaxgan.gan.step`` with the layers of ``benchmarks.dcgan``."""
 
 from __future__ import annotations
 
@@ -10,15 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import dcgan
-from jaxgan import runtime
 from jaxgan.config import ImageSpec, TrainConfig
-from jaxgan.gan import (
-    GAN,
-    Batch,
-    make_gan,
-    steps_per_call,
-)
-from jaxgan.models import Scaled, step_bytes
+from jaxgan.gan.networks import Resample, step_bytes
+from jaxgan.gan.step import GAN, Batch, make_gan, steps_per_call
+from jaxgan.training import memory
 
 _SPEC = ImageSpec((28, 28, 1), 0)
 
@@ -26,38 +21,40 @@ _SPEC = ImageSpec((28, 28, 1), 0)
 class Generator(nn.Module):
     """Latent vectors [B, 100] → images [B, 28, 28, 1]."""
 
-    form: str
+    backend: str
 
     @nn.compact
     def __call__(self, latent: jax.Array, label: None = None) -> jax.Array:
         """Draw images."""
         x = nn.leaky_relu(nn.Dense(dcgan.SMALL * dcgan.SMALL * dcgan.WIDE)(latent), dcgan.SLOPE)
-        x = Scaled(dcgan.NARROW, True, self.form)(
+        x = Resample(dcgan.NARROW, True, self.backend)(
             x.reshape(-1, dcgan.SMALL, dcgan.SMALL, dcgan.WIDE)
         )
-        return jnp.tanh(Scaled(1, True, self.form, leaky=False)(x))
+        return jnp.tanh(Resample(1, True, self.backend, leaky=False)(x))
 
 
 class Discriminator(nn.Module):
     """Images [B, 28, 28, 1] → logits [B]."""
 
-    form: str
+    backend: str
 
     @nn.compact
     def __call__(self, image: jax.Array, label: None = None) -> jax.Array:
-        """Judge images."""
-        x = Scaled(dcgan.NARROW, False, self.form)(image)
-        x = Scaled(dcgan.WIDE, False, self.form)(x)
+        """Return logits."""
+        x = Resample(dcgan.NARROW, False, self.backend)(image)
+        x = Resample(dcgan.WIDE, False, self.backend)(x)
         return nn.Dense(1)(x.reshape(x.shape[0], -1))[:, 0]
 
 
-def players(_config: TrainConfig, _spec: ImageSpec, form: str) -> tuple[nn.Module, nn.Module]:
-    """Return both players."""
-    return Generator(form), Discriminator(form)
+def make_networks(
+    _config: TrainConfig, _spec: ImageSpec, backend: str
+) -> tuple[nn.Module, nn.Module]:
+    """Return generator and discriminator."""
+    return Generator(backend), Discriminator(backend)
 
 
 def config(batch: int) -> TrainConfig:
-    """Return the settings of a run."""
+    """Return the configuration of a run."""
     return TrainConfig(
         loss="bce",
         batch_size=batch,
@@ -71,15 +68,16 @@ def config(batch: int) -> TrainConfig:
     )
 
 
-def start(batch: int, form: str = "auto") -> Callable[[int], None]:
+def start(batch: int, backend: str = "auto") -> Callable[[int], None]:
     """Return a trainer.
 
     Args:
         batch: Real images a step.
-        form: Form of the convolution family.
+        backend: Backend of the convolution family.
     """
-    runtime.keep_memory(step_bytes(_SPEC, dcgan.NARROW, batch))
-    gan = make_gan(config(batch), _SPEC, form, players)
+    memory.tune_malloc()
+    memory.reuse(step_bytes(_SPEC, dcgan.NARROW, batch))
+    gan = make_gan(config(batch), _SPEC, backend, make_networks)
     real = Batch(dcgan.images(batch), np.zeros(batch, np.int32))
     return _runner(gan, real)
 
@@ -92,7 +90,8 @@ def default(
 ) -> Callable[[int], None]:
     """Return a trainer of the project's own networks on square images of a size."""
     spec = ImageSpec((size, size, channels), 10)
-    runtime.keep_memory(step_bytes(spec, width, batch))
+    memory.tune_malloc()
+    memory.reuse(step_bytes(spec, width, batch))
     gan = make_gan(TrainConfig(batch_size=batch, width=width), spec)
     image = np.random.default_rng(0).integers(0, 256, (batch, size, size, channels), np.uint8)
     return _runner(gan, Batch(image, np.arange(batch, dtype=np.int32) % 10))
@@ -100,15 +99,15 @@ def default(
 
 def _runner(gan: GAN, real: Batch) -> Callable[[int], None]:
     """Return what takes steps as training takes them: several a call where that is faster."""
-    state, most = gan.init(), steps_per_call()
+    state, in_a_call = gan.init(), steps_per_call()
     real = jax.device_put(real)
-    several = jax.tree.map(lambda array: jnp.broadcast_to(array, (most, *array.shape)), real)
-    if most > 1:
+    several = jax.tree.map(lambda array: jnp.broadcast_to(array, (in_a_call, *array.shape)), real)
+    if in_a_call > 1:
         state, _ = gan.steps(state, several)  # compiles
 
     def run(steps: int) -> None:
         nonlocal state
-        calls, rest = divmod(steps, most) if most > 1 else (0, steps)
+        calls, rest = divmod(steps, in_a_call) if in_a_call > 1 else (0, steps)
         for _ in range(calls):
             state, metrics = gan.steps(state, several)
         for _ in range(rest):

@@ -1,4 +1,4 @@
-"""The plain port: Flax as its examples write it, one loss and one ``jax.grad`` a player."""
+"""The plain port: Flax as its examples write it, one loss and one ``jax.grad`` a network."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Discriminator(nn.Module):
 
     @nn.compact
     def __call__(self, image: jax.Array) -> jax.Array:
-        """Judge images."""
+        """Return logits."""
         x = nn.leaky_relu(nn.Conv(dcgan.NARROW, _WINDOW, _STRIDES)(image), dcgan.SLOPE)
         x = nn.leaky_relu(nn.Conv(dcgan.WIDE, _WINDOW, _STRIDES)(x), dcgan.SLOPE)
         return nn.Dense(1)(x.reshape(x.shape[0], -1))

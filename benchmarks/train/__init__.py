@@ -20,9 +20,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxgan import progress
+from jaxgan.console import output
 from jaxgan.errors import UserError
-from jaxgan.images import to_uint8
+from jaxgan.io.images import to_uint8
 
 LATENT = 100  # numbers in a peer's latent vector
 EMBEDDING = 10  # numbers that a label adds to it
@@ -42,8 +42,8 @@ class Task:
         data_dir: Folder of prepared TFDS datasets.
         minutes: When to draw, by the clock of training, ascending.
         seed: Seed of the training.
-        labels: Whether both players get the class label.
-        asked: Labels to draw images for each time, int [N]; a side without labels draws as many.
+        labels: Whether both networks get the class label.
+        requested: Labels of the images to draw each time, int [N]; without labels, as many images.
         folder: For what a side itself wants to keep.
         changed: Options of train.py other than its defaults, ``name=value``; only ours has them.
         pace: Images a second by which minutes are counted; None to count them by the clock.
@@ -54,7 +54,7 @@ class Task:
     minutes: tuple[float, ...]
     seed: int
     labels: bool
-    asked: np.ndarray
+    requested: np.ndarray
     folder: Path
     changed: tuple[str, ...] = ()
     pace: float | None = None
@@ -64,14 +64,14 @@ class Mark(NamedTuple):
     """What a side has reached at a time.
 
     Attributes:
-        minutes: The time asked for.
+        minutes: The requested time.
         seconds: The clock of training then, a little later.
         seen: Real images that it has trained on.
         image: Drawn, uint8 [N, 28, 28, 1].
-        label: Asked for, int [N]; None without labels.
+        label: Requested, int [N]; None without labels.
         device: What it trained on.
-        pace: As of the task; told by the caller.
-        revision: Of this project, when it trained; told by the caller.
+        pace: As of the task; filled in by the caller.
+        revision: Of this project, when it trained; filled in by the caller.
     """
 
     minutes: float
@@ -119,7 +119,7 @@ def timed(peer: Peer, task: Task, count: int) -> Iterator[Mark]:
                 peer.wait()
         peer.wait()
         seconds = _seconds(task, steps * peer.batch, started)
-        drawn = _drawn(peer, task.asked)
+        drawn = _drawn(peer, task.requested)
         yield Mark(minutes, seconds, steps * peer.batch, *drawn, peer.device)
 
 
@@ -131,9 +131,9 @@ def _batches(count: int, batch: int, seed: int) -> Iterator[np.ndarray]:
     """Yield indices of shuffled images, epoch after epoch; what fills no batch is left out."""
     random = np.random.default_rng(seed)
     while True:
-        order = random.permutation(count)
+        indices = random.permutation(count)
         for at in range(0, count - batch + 1, batch):
-            yield order[at : at + batch]
+            yield indices[at : at + batch]
 
 
 def _drawn(peer: Peer, label: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
@@ -181,7 +181,7 @@ def _serve(line: Connection, library: str, task: Task) -> None:
     os.environ.update(_ENVIRONMENT)
     answer = None
     try:
-        with progress.quiet_stderr():  # libraries announce themselves
+        with output.captured_stderr():  # libraries announce themselves
             for mark in importlib.import_module(f"{__name__}.{library}").train(task):
                 line.send(mark)
                 line.recv()

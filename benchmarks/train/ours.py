@@ -12,29 +12,32 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.train import DRAWN_BY, Mark, Task
-from jaxgan import progress
 from jaxgan.errors import UserError
 
 _PROGRAM = Path(__file__).parents[2] / "train.py"
-_LATE = 10.0  # seconds past the time asked for, at which a run directory is a later one's
+_LATE = 10.0  # seconds past the requested time, at which a run directory is a later one's
 
 
 def train(task: Task) -> Iterator[Mark]:
     """Train to each time, from where the run directory stands; yield what is drawn there."""
     import jax  # it starts after the first training
 
-    from jaxgan import data, drawing, evaluate, settings
+    from jaxgan.data.dataset import load
+    from jaxgan.drawing.evaluation import draw_requested
+    from jaxgan.drawing.open import open_generator
+    from jaxgan.runs.log import read_log
+    from jaxgan.runs.run import Run
 
     run_dir = task.folder / "run"
-    count = len(data.load(task.dataset, task.data_dir).image)
+    count = len(load(task.dataset, task.data_dir).image)
     for minutes in task.minutes:
         _run(task, _end(task.pace, minutes, count), run_dir)
-        last = progress.read_log(run_dir / "metrics.jsonl")[-1]
-        seen = last["step"] * settings.read(run_dir).config.batch_size
-        seconds = seen / task.pace if task.pace else last["seconds"]
+        last = read_log(run_dir / "metrics.jsonl")[-1]
+        seen = last.step * Run.open(run_dir).config.batch_size
+        seconds = seen / task.pace if task.pace else last.seconds
         if seconds > 60 * minutes + _LATE:
             raise UserError(f"{run_dir} is past {minutes:g} minutes already; remove it")
-        drawn = evaluate.draw(drawing.open_model(run_dir), DRAWN_BY, task.asked)
+        drawn = draw_requested(open_generator(run_dir), DRAWN_BY, task.requested)
         yield Mark(minutes, seconds, seen, *drawn, jax.devices()[0].device_kind)
 
 
@@ -66,5 +69,5 @@ def _run(task: Task, end: dict[str, float], run_dir: Path) -> None:
     finally:
         running.terminate()  # it saves, then leaves
     if running.returncode:
-        reason = err.strip().rpartition("error: ")[2] or "it did not say why"
+        reason = err.strip().rpartition("error: ")[2] or "no reason given"
         raise UserError(f"train.py ended with code {running.returncode}: {reason}")

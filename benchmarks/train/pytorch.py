@@ -23,7 +23,7 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy
 
 from benchmarks.train import EMBEDDING, LATENT, Mark, Peer, Task, timed
-from jaxgan import data
+from jaxgan.data.dataset import Dataset, load
 
 _BATCH, _LEARNING_RATE, _BETAS, _SIDE = 64, 2e-4, (0.5, 0.999), 28
 _WIDE, _NARROW = 128, 64
@@ -33,7 +33,7 @@ def train(task: Task) -> Iterator[Mark]:
     """Train; yield what is drawn at each time."""
     torch.manual_seed(task.seed)
     torch.backends.cudnn.benchmark = True
-    dataset = data.load(task.dataset, task.data_dir)
+    dataset = load(task.dataset, task.data_dir)
     peer = _peer(dataset, dataset.spec.classes if task.labels else 0)
     return timed(peer, task, len(dataset.image))
 
@@ -93,11 +93,11 @@ def _init(module: nn.Module) -> None:
         nn.init.normal_(module.weight, 1.0, 0.02)
 
 
-def _peer(dataset: data.Dataset, classes: int) -> Peer:
+def _peer(dataset: Dataset, classes: int) -> Peer:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     generator, discriminator = (
-        player(classes).apply(_init).to(device, memory_format=torch.channels_last)
-        for player in (_Generator, _Discriminator)
+        network(classes).apply(_init).to(device, memory_format=torch.channels_last)
+        for network in (_Generator, _Discriminator)
     )
     g_params, d_params = list(generator.parameters()), list(discriminator.parameters())
     g_optimizer, d_optimizer = (
@@ -126,8 +126,8 @@ def _peer(dataset: data.Dataset, classes: int) -> Peer:
     def draw(latent: np.ndarray, label: np.ndarray | None) -> np.ndarray:
         generator.eval()
         with torch.inference_mode():
-            asked = label if label is None else torch.from_numpy(label).to(device)
-            drawn = generator(torch.from_numpy(latent).to(device), asked)
+            chosen = label if label is None else torch.from_numpy(label).to(device)
+            drawn = generator(torch.from_numpy(latent).to(device), chosen)
         generator.train()
         return drawn.permute(0, 2, 3, 1).cpu().numpy()
 

@@ -1,7 +1,7 @@
 """The DCGAN of TensorFlow's tutorial (tensorflow.org/tutorials/generative/dcgan), its recipe.
 
 G and D learn from one pass of each under ``tf.function``; batch 256, Adam 1e-4. As there, images
-are drawn with BatchNorm in inference mode, and there is no average of weights. With labels, which
+are drawn with BatchNorm in inference mode, and there is no EMA of weights. With labels, which
 the tutorial has not, an embedding of the label joins the latent vector in G, and another one the
 image as a second channel in D.
 """
@@ -17,7 +17,7 @@ import tensorflow as tf
 from tensorflow import keras
 
 from benchmarks.train import EMBEDDING, LATENT, Mark, Peer, Task, timed
-from jaxgan import data
+from jaxgan.data.dataset import Dataset, load
 from jaxgan.errors import UserError
 
 layers = keras.layers
@@ -33,13 +33,13 @@ def train(task: Task) -> Iterator[Mark]:
     if shutil.which("nvidia-smi") and not tf.config.list_physical_devices("GPU"):
         raise UserError("this TensorFlow does not use the GPU")
     keras.utils.set_random_seed(task.seed)
-    dataset = data.load(task.dataset, task.data_dir)
+    dataset = load(task.dataset, task.data_dir)
     peer = _peer(dataset, dataset.spec.classes if task.labels else 0)
     return timed(peer, task, len(dataset.image))
 
 
 def _generator(classes: int) -> keras.Model:
-    return _player((LATENT,), (EMBEDDING,), classes, [
+    return _network((LATENT,), (EMBEDDING,), classes, [
         layers.Dense(7 * 7 * 256, use_bias=False),
         layers.BatchNormalization(),
         layers.LeakyReLU(),
@@ -55,7 +55,7 @@ def _generator(classes: int) -> keras.Model:
 
 
 def _discriminator(classes: int) -> keras.Model:
-    return _player((28, 28, 1), (28, 28, 1), classes, [
+    return _network((28, 28, 1), (28, 28, 1), classes, [
         layers.Conv2D(64, 5, 2, "same"),
         layers.LeakyReLU(),
         layers.Dropout(0.3),
@@ -67,20 +67,20 @@ def _discriminator(classes: int) -> keras.Model:
     ])  # fmt: skip
 
 
-def _player(shape: tuple, added: tuple, classes: int, body: list) -> keras.Model:
+def _network(shape: tuple, added: tuple, classes: int, body: list) -> keras.Model:
     """Return layers on an input of some shape, and on what a label adds to its last axis."""
     inputs = [keras.Input(shape)]
     x = inputs[0]
     if classes:
         inputs.append(keras.Input((), dtype="int32"))
-        # As large as the latents: by Keras's default of 0.05 both players would long overlook it.
+        # As large as the latents: by Keras's default of 0.05 both networks would long ignore it.
         normal = keras.initializers.RandomNormal(stddev=1.0)
         label = layers.Embedding(classes, math.prod(added), normal)(inputs[1])
         x = layers.Concatenate()([x, layers.Reshape(added)(label)])
     return keras.Model(inputs, keras.Sequential(body)(x))
 
 
-def _peer(dataset: data.Dataset, classes: int) -> Peer:
+def _peer(dataset: Dataset, classes: int) -> Peer:
     generator, discriminator = _generator(classes), _discriminator(classes)
     g_params, d_params = generator.trainable_variables, discriminator.trainable_variables
     g_optimizer, d_optimizer = (keras.optimizers.Adam(_LEARNING_RATE) for _ in range(2))
