@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import re
 from pathlib import Path
 
@@ -14,7 +13,9 @@ def _version() -> str:
         found = re.search(r"^project\(jaxgan VERSION ([0-9.]+)", _SOURCE.read_text(), re.MULTILINE)
         if found:
             return found[1]
-    return importlib.metadata.version("jaxgan")
+    from importlib.metadata import version  # takes 20 ms
+
+    return version("jaxgan")
 
 
 __version__ = _version()

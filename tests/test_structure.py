@@ -137,7 +137,7 @@ def test_only_the_console_prints_and_only_commands_leave():
     for name in FILES:
         calls = [node for node in ast.walk(tree(name)) if isinstance(node, ast.Call)]
         called = {ast.unparse(call.func) for call in calls}
-        assert "print" not in called, name
+        assert "print" not in called or room(name) == "console", name
         if name not in ENTRIES and room(name) not in ("commands", "console"):
             assert not called & {"sys.exit", "os._exit", "exit", "quit", "signal.signal"}, name
             assert "SystemExit" not in FILES[name].read_text(), name

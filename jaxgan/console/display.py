@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping
 
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from jaxgan.console.output import OUT, show
+from jaxgan.console.output import is_terminal, show
 from jaxgan.runs.log import Evaluation, Started, StepReport
 
 _LINE_SECONDS = 10.0  # between plain lines within an epoch
@@ -17,13 +19,13 @@ class Display:
     """Shows the records of a training. Use as a context: leaving it takes the bar away."""
 
     def __init__(self) -> None:
-        self._live = OUT.is_terminal
+        self._live = is_terminal(sys.stdout)
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(bar_width=20),
             TextColumn("{task.fields[left]}"),
             TextColumn("{task.fields[numbers]}"),
-            console=OUT,
+            console=Console(highlight=False, markup=False, emoji=False),
             disable=not self._live,
         )
         self._shown = time.monotonic()

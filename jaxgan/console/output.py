@@ -13,42 +13,40 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from typing import NoReturn
-
-from rich.console import Console
-from rich.table import Table
+from typing import NoReturn, TextIO
 
 _MAX_MESSAGE = 2_000  # characters of an error or a warning
 _TABLE_WIDTH = 160  # columns of text at least, whatever a terminal has: rows stay one line
 
 
-class _Console(Console):
-    """Text as it is; a pipe that nobody reads is a fault as any other."""
-
-    def __init__(self, **options: object) -> None:
-        super().__init__(**options, highlight=False, markup=False, emoji=False)  # type: ignore[arg-type]
-
-    def on_broken_pipe(self) -> None:
-        raise
-
-
-OUT = _Console(soft_wrap=True)
-_ERR = _Console(stderr=True, soft_wrap=True)
+_YELLOW, _RED, _PLAIN = "\x1b[33m", "\x1b[1;31m", "\x1b[0m"
 
 
 def show(text: str) -> None:
     """Print lines to stdout."""
-    OUT.print(_printable(text))
+    print(_printable(text))
 
 
 def warn(text: str) -> None:
     """Print a warning to stderr; the work goes on."""
-    _ERR.print(f"warning: {_message(text)}", style="yellow")
+    _print_error(f"warning: {_message(text)}", _YELLOW)
 
 
 def fail(text: str) -> None:
     """Print an error to stderr; the work ends."""
-    _ERR.print(f"error: {_message(text)}", style="bold red")
+    _print_error(f"error: {_message(text)}", _RED)
+
+
+def _print_error(text: str, colour: str) -> None:
+    coloured = is_terminal(sys.stderr) and "NO_COLOR" not in os.environ
+    print(f"{colour}{text}{_PLAIN}" if coloured else text, file=sys.stderr)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Return whether a stream is a terminal that can show more than plain lines."""
+    with contextlib.suppress(AttributeError, ValueError):  # closed, or none
+        return bool(stream and stream.isatty()) and os.environ.get("TERM") != "dumb"
+    return False
 
 
 @contextlib.contextmanager
@@ -100,13 +98,16 @@ def _message(text: str) -> str:
 
 def quit_now(code: int) -> NoReturn:
     """End the process at once, with the terminal as it was before a bar was shown on it."""
-    if OUT.is_terminal:
+    if is_terminal(sys.stdout):
         os.write(1, b"\x1b[?25h\n")  # the cursor, which the bar hides
     os._exit(code)
 
 
 def table(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
     """Print rows under heads to stdout. Columns of numbers are set to the right."""
+    from rich.console import Console  # takes 60 ms, and plain lines need none
+    from rich.table import Table
+
     cells = [[_cell(value) for value in row] for row in rows]
     view = Table(box=None, pad_edge=False, header_style="bold")
     for column, head in enumerate(heads):
@@ -114,7 +115,11 @@ def table(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
         view.add_column(head, justify="right" if numeric else "left", no_wrap=True)
     for row in cells:
         view.add_row(*row)
-    _Console(width=max(OUT.width, _TABLE_WIDTH)).print(view)
+    console = Console(highlight=False, markup=False, emoji=False)
+    console.width = max(console.width, _TABLE_WIDTH)
+    with console.capture() as text:  # printed by us: rich ends the program at a broken pipe
+        console.print(view)
+    print(text.get(), end="")
 
 
 def _is_number(cell: str) -> bool:
