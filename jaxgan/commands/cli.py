@@ -10,9 +10,11 @@ import io
 import os
 import re
 import sys
+import types
 import typing
 from collections.abc import Callable
-from typing import Annotated, Any, NoReturn, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeAlias, TypeVar, Union
 
 import tyro
 from tyro import _errors as tyro_errors  # its documented hook for parse errors
@@ -23,6 +25,11 @@ from jaxgan.errors import JaxganError, OutputError, UserError, first_line, missi
 from jaxgan.io.files import flush_stdout
 
 Options = TypeVar("Options")
+# tyro tells at once whether a default fits typing's own unions; for ``int | None`` it loads
+# typeguard, which takes as long as all the rest of a start.
+OptionalInt: TypeAlias = Union[int, None]  # noqa: UP007
+OptionalStr: TypeAlias = Union[str, None]  # noqa: UP007
+OptionalPath: TypeAlias = Union[Path, None]  # noqa: UP007
 
 _TRACEBACK = "JAXGAN_TRACEBACK"  # set to 1, a fault of the program shows its traceback
 _CLOSE = 0.6  # likeness of an option that is suggested in place of an unknown one
@@ -109,7 +116,7 @@ def _parse(options: type[Options], program: str, once: bool) -> Options:
                 prog=program,
                 args=arguments,
                 config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes),
-                registry=_decimal_numbers(),
+                registry=_constructors(),
             )
 
     if not _has_settings(options):
@@ -135,7 +142,10 @@ def _grouped(options: Any) -> Any:
     groups: dict[str, list[Any]] = {}
     for field in dataclasses.fields(options):
         entry = known[field.name]
-        arguments: Any = (hints[field.name], tyro.conf.arg(help=entry.help))
+        hint: Any = hints[field.name]
+        if isinstance(hint, types.UnionType):
+            hint = Union[typing.get_args(hint)]  # noqa: UP007
+        arguments: Any = (hint, tyro.conf.arg(help=entry.help))
         kind = Annotated[arguments]
         groups.setdefault(entry.group, []).append(
             (field.name, kind, dataclasses.field(default=field.default))
@@ -198,25 +208,45 @@ def _refuse_repetitions(arguments: list[str], program: str) -> None:
             raise UserError(f"{name}: expected once, got it {times} times (see: {program} --help)")
 
 
-def _decimal_numbers() -> tyro.constructors.ConstructorRegistry:
-    """Return what reads whole numbers as C++ does: not ``+5``, ``1_000`` or other scripts'."""
+def _constructors() -> tyro.constructors.ConstructorRegistry:
+    """Return what reads words as C++ does.
+
+    Whole numbers are plain decimals: not ``+5``, ``1_000`` or other scripts'. ``None`` is a word
+    like any other: an option that is not wanted is left out.
+    """
     registry = tyro.constructors.ConstructorRegistry()
+    readers: dict[Any, tuple[str, Callable[[str], Any], Any]] = {
+        int: ("INT", _whole, int),
+        float: ("FLOAT", _number, (int, float)),
+        OptionalInt: ("INT", _whole, int),
+        Union[float, None]: ("FLOAT", _number, (int, float)),  # noqa: UP007
+        OptionalStr: ("STR", str, str),
+        OptionalPath: ("PATH", Path, Path),
+    }
 
     @registry.primitive_rule
-    def whole(
+    def read(
         info: tyro.constructors.PrimitiveTypeInfo,
     ) -> tyro.constructors.PrimitiveConstructorSpec[Any] | None:
-        if info.type not in (int, int | None):
+        if info.type not in readers:
             return None
+        metavar, reader, kind = readers[info.type]
         return tyro.constructors.PrimitiveConstructorSpec(
             nargs=1,
-            metavar="INT",
-            instance_from_str=lambda words: _whole(words[0]),
-            is_instance=lambda value: value is None or isinstance(value, int),
+            metavar=metavar,
+            instance_from_str=lambda words: reader(words[0]),
+            is_instance=lambda value: value is None or isinstance(value, kind),
             str_from_instance=lambda value: [str(value)],
         )
 
     return registry
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ValueError(f"expected a number, got {text!r}") from error
 
 
 def _whole(text: str) -> int:

@@ -28,7 +28,7 @@ class ConvertConfig:
     out: Path = Path("generator.tflite")
     """File to write."""
 
-    step: int | None = None
+    step: cli.OptionalInt = None
     """Step of the checkpoint to convert; the newest if not given."""
 
     batch_sizes: tuple[int, ...] = BATCH_SIZES
@@ -46,7 +46,7 @@ class ConvertConfig:
     """Folder of prepared datasets, for FID and label agreement; without the run's dataset, files
     are compared with JAX alone."""
 
-    saved_model: Path | None = None
+    saved_model: cli.OptionalPath = None
     """Folder to write a TensorFlow SavedModel into as well."""
 
     def __post_init__(self) -> None:

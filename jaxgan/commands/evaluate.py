@@ -30,16 +30,16 @@ class EvaluateConfig:
     model: Path = Path("generator.tflite")
     """A .tflite file of convert_tflite.py, or a run directory of train.py."""
 
-    step: int | None = None
+    step: cli.OptionalInt = None
     """Step of a run directory's checkpoint; the newest if not given."""
 
     data_dir: str = TrainConfig.data_dir
     """Folder of prepared datasets."""
 
-    dataset: str | None = None
+    dataset: cli.OptionalStr = None
     """Dataset to compare with; the one that the model was trained on if not given."""
 
-    images: int | None = None
+    images: cli.OptionalInt = None
     """Images to draw: 10000 if not given, 26000 for stacked_mnist. Fewer give a higher FID."""
 
     seed: int = 0

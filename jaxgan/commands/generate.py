@@ -37,26 +37,26 @@ class GenerateConfig:
     model: Path = Path("generator.tflite")
     """A .tflite file of convert_tflite.py, or a run directory of train.py."""
 
-    seed: str | None = None
+    seed: cli.OptionalStr = None
     """Seed of the latent vectors (0 to 4294967295); 0 if not given."""
 
-    count: str | None = None
+    count: cli.OptionalStr = None
     """Number of images (1 to 1000000); 64 if not given."""
 
-    seeds: str | None = None
+    seeds: cli.OptionalStr = None
     """Image 0 of each of these seeds, such as 0-35 or 1,5,9-12, instead of --seed and --count."""
 
-    latents: str | None = None
+    latents: cli.OptionalStr = None
     """.npy file of the latent vectors to draw, float32 [N, latent size], instead of seeds."""
 
-    label: str | None = None
+    label: cli.OptionalStr = None
     """Class, or classes such as 3,1,4 that images take in turn; every class in turn if none."""
 
-    truncation: str | None = None
+    truncation: cli.OptionalStr = None
     """Bound on the latent vectors' entries (above 0, up to 10), such as 0.7: images more usual,
     less varied."""
 
-    interpolate: str | None = None
+    interpolate: cli.OptionalStr = None
     """Images from each one to the next, both included (2 to 1000); each such row is one of the
     grid."""
 
@@ -64,16 +64,16 @@ class GenerateConfig:
     """NAME.png: a grid; NAME_%04d.png: a file per image; NAME.npy: an array uint8 [N, H, W, C];
     NAME.gif, NAME.apng: an animation; -: the grid, as PNG on stdout."""
 
-    columns: int | None = None
+    columns: cli.OptionalInt = None
     """Images in a row of the grid; 10 if not given, with --interpolate as many as it says."""
 
-    save_latents: str | None = None
+    save_latents: cli.OptionalStr = None
     """.npy file to write the images' latent vectors to; --latents reads it."""
 
     threads: int = 1
     """Threads that run a .tflite file (1 to 1024)."""
 
-    describe: Path | None = None
+    describe: cli.OptionalPath = None
     """Print how a PNG file of this program was drawn, and leave."""
 
     def __post_init__(self) -> None:

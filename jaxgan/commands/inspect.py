@@ -21,7 +21,7 @@ class InspectConfig:
     run_dir: tyro.conf.Positional[Path] = Path(TrainConfig.run_dir)
     """Run directory of train.py."""
 
-    step: int | None = None
+    step: cli.OptionalInt = None
     """Checkpoint whose arrays are shown; the newest if not given."""
 
 
