@@ -226,3 +226,10 @@ def test_rooms_import_what_the_design_says():
     assert set(table) == set(graph)
     for room, others in graph.items():
         assert others <= table[room], f"docs/design.md: {room} imports {others - table[room]}"
+
+
+def test_files_of_rooms_that_are_named_exist():
+    for cell, what, _ in rows(docs("design"), "room"):
+        folder = ROOT / "jaxgan" / cell.strip("`")
+        names = re.findall(r"`([a-z_]+)`", what) if folder.is_dir() else []
+        assert [name for name in names if not (folder / f"{name}.py").exists()] == []

@@ -97,14 +97,14 @@ def test_options_of_commands_are_understood(command, monkeypatch):
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
 
 
-# What is run besides, once each, with what makes it short. The others are run by tests of their
-# own: conversions by test_export and below, imports by the fixture of the digits. Networks that no
-# other test has compiled would take half a minute each.
+# What is run besides, once each, with what makes it short: a run that has come to its end compiles
+# no step. Others are run by tests of their own: conversions by test_export and below, imports by
+# the fixture of the digits.
 SHORT = {
     "jaxgan generate": (),
     "jaxgan inspect": (),
     "jaxgan evaluate": ("--images", "100"),
-    "jaxgan train": (*SMALL, "--no-convert", "--epochs", "3"),
+    "jaxgan train": (*SMALL, "--no-convert", "--epochs", "2"),
 }
 
 
