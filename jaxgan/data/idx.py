@@ -1,7 +1,7 @@
 """IDX files, the format of MNIST: found in a folder, read within bounds, checked.
 
 Format: two zero bytes, the type (8 is uint8), the number of axes, each axis' length as a big-endian
-uint32, then the values in C order (yann.lecun.com/exdb/mnist). The files may be gzipped.
+uint32, then the values in C order. The files may be gzipped.
 """
 
 from __future__ import annotations

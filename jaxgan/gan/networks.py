@@ -193,7 +193,7 @@ class DiscriminatorNetwork(nn.Module):
     def __call__(
         self, image: jax.Array, label: jax.Array | None = None, bias_scale: jax.Array | None = None
     ) -> jax.Array:
-        """Judge images.
+        """Return the logits of images.
 
         Leaky ReLU being linear on either side of 0, so is the whole network around an image. The
         activations of its layers, which tell the sides, are kept in the collection ``ACTIVATIONS``
@@ -221,7 +221,7 @@ class DiscriminatorNetwork(nn.Module):
 
 
 class Linear(nn.Module):
-    """A dense layer with bias, its leaky ReLU if wanted, and its linear piece.
+    """A dense layer with bias, its leaky ReLU if wanted; or linearized.
 
     Attributes:
         features: Numbers in its result.

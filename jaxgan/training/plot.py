@@ -11,7 +11,7 @@ from typing import Any
 from jaxgan.io.files import write_whole
 from jaxgan.runs.log import Evaluation, Record, StepReport
 
-_SHARES = ("recall", "agreement")  # metrics from 0 to 1
+_FRACTIONS = ("recall", "agreement")  # metrics from 0 to 1
 
 
 def write(path: Path, records: Sequence[Record]) -> None:
@@ -22,8 +22,8 @@ def write(path: Path, records: Sequence[Record]) -> None:
     evaluations = [record for record in records if isinstance(record, Evaluation)]
     names = list(evaluations[0].metrics) if evaluations else []
     quality: list[tuple[str, list[str], dict[str, Any]]] = [
-        ("quality", [name for name in names if name not in _SHARES], {"yscale": "log"}),
-        ("share", [name for name in names if name in _SHARES], {"ylim": (0, 1.02)}),
+        ("quality", [name for name in names if name not in _FRACTIONS], {"yscale": "log"}),
+        ("fraction", [name for name in names if name in _FRACTIONS], {"ylim": (0, 1.02)}),
     ]
     quality = [panel for panel in quality if panel[1]]
     panels = 2 + len(quality)

@@ -13,7 +13,7 @@ import jax
 from jaxgan.config import TrainConfig
 from jaxgan.data.dataset import load
 from jaxgan.errors import TrainingError, UserError
-from jaxgan.gan.step import State, make_gan, state_shape
+from jaxgan.gan.step import make_gan, state_shape
 from jaxgan.runs import fork
 from jaxgan.runs.log import Mark, Watch, read_log
 from jaxgan.runs.run import Run, begin
@@ -57,7 +57,8 @@ def train(
     _require_batch(config, len(dataset.image))
     spec = dataset.spec if config.conditional else dataclasses.replace(dataset.spec, classes=0)
     memory.reuse(memory.step_bytes(config, spec))  # before JAX starts
-    memory.require_enough(config, spec, state_shape(config, spec))
+    shape = state_shape(config, spec)
+    memory.require_enough(config, spec, shape)
     start = origin.state(config, spec) if origin else None
     with (
         _enough_memory(config),
@@ -67,7 +68,11 @@ def train(
         run, known = begin(config, spec, len(dataset.image), dataset.fingerprint(), name)
         gan = make_gan(run.config, spec, run.config.convolution)
         evaluator = Evaluator(run.config, spec, dataset, gan)
-        restored = _restore(store, run, start or gan.init())
+        store.sweep()
+        restored = store.restore_newest(shape)
+        run.write()
+        if restored is None:
+            restored = Restored(start or gan.init(), Mark())
         if start is not None:
             store.save(start, Mark())  # so that the state that it starts from is its own
         if not (run.path / "samples" / "real.png").exists():
@@ -79,14 +84,6 @@ def train(
     if records := read_log(run.path / "metrics.jsonl"):
         plot.write(run.path / "loss.png", records)
     return run
-
-
-def _restore(store: Store, run: Run, start: State) -> Restored:
-    """Return where training starts; the run's own files are written from here on."""
-    store.sweep()
-    restored = store.restore_newest(start)
-    run.write()
-    return restored or Restored(start, Mark())
 
 
 def _require_batch(config: TrainConfig, count: int) -> None:
