@@ -32,6 +32,7 @@ MACOS = Binary(
 WINDOWS = Binary("windows", "x86_64", ("KERNEL32.dll", "api-ms-win-crt-heap-l1-1-0.dll"))
 
 
+@pytest.mark.slow
 def test_an_elf_file_is_read_as_readelf_reads_it(program):
     found = binaries.read(program)
     listed = subprocess.run(["readelf", "-dV", program], capture_output=True, text=True).stdout
@@ -219,6 +220,7 @@ def test_a_folder_is_made_anew_only_for_another_key(tmp_path):
     assert made == [[], []]
 
 
+@pytest.mark.slow
 def test_a_step_that_fails_gives_its_fault_in_one_line(tmp_path):
     log = tmp_path / "log" / "step.log"
     with pytest.raises(BuildError, match=r"^step failed: x.c:1: error: no \(all of it: .*step.log"):

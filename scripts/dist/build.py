@@ -39,13 +39,15 @@ def build(cache: Cache, name: str) -> Path:
 
     def make_program(into: Path) -> None:
         runtime = runtime_folder(cache, target) / target.runtime
-        settings = {"CMAKE_PREFIX_PATH": folder / "parts", "LITERT_LIBRARY": runtime}
-        configure("program", _CPP, into, CMAKE_EXE_LINKER_FLAGS=_rpath_flags(target), **settings)
+        settings = {
+            "CMAKE_PREFIX_PATH": folder / "parts", "LITERT_LIBRARY": runtime, **_linker(target),
+        }  # fmt: skip
+        configure("program", _CPP, into, **settings)
 
     recipes = [recipe, parts / "CMakeLists.txt", zig.parent / ".made"]
     key = "\n".join([target.zig, *(path.read_text() for path in recipes)])
     once(folder / "parts", key, make_parts)
-    program = once(folder / "program", f"{_rpath_flags(target)}\n{key}", make_program)
+    program = once(folder / "program", f"{_linker(target)}\n{key}", make_program)
     cmake("program-build", "--build", program)
     return program
 
@@ -55,5 +57,9 @@ def runtime_folder(cache: Cache, target: Target) -> Path:
     return cache.wheel("ai-edge-litert", target.runtime_wheel) / "ai_edge_litert"
 
 
-def _rpath_flags(target: Target) -> str:
-    return " ".join(f"-Wl,-rpath,'{path}'" for path in target.rpaths())
+def _linker(target: Target) -> dict[str, str]:
+    """Return what the linker is told besides."""
+    rpaths = " ".join(f"-Wl,-rpath,'{path}'" for path in target.rpaths())
+    # On macOS a library would name the object files here, for a debugger.
+    strip = "-Wl,-S" if "macos" in target.zig else ""
+    return {"CMAKE_EXE_LINKER_FLAGS": rpaths, "CMAKE_SHARED_LINKER_FLAGS": strip}
