@@ -177,9 +177,15 @@ _SLOW_FIXTURES = {
 }  # fmt: skip
 
 
+_SLOW_FILES = {
+    "test_benchmarks", "test_cmake", "test_cpp", "test_dist", "test_faults", "test_hostile",
+    "test_library", "test_package",
+}  # fmt: skip
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if _SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+        if item.path.stem in _SLOW_FILES or _SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
 
 

@@ -517,7 +517,7 @@ def changed(path, change, sound=SOUND):
     operators = reversed(graph.operators)
     first = {NAMES.get(codes[one.opcodeIndex]): one for one in operators}
     change(changed, graph, first)
-    return written(path, flatbuffers._packed(changed))
+    return written(path, flatbuffers.pack(changed))
 
 
 def shrink(changed, graph, first):

@@ -100,7 +100,7 @@ int exit_code(CLI::App& app, Options& options, int argc, char** argv) try {
 int main(int argc, char** argv) {
   Options options;
   CLI::App app("Draws images with a .tflite generator. Image i depends on the seed, i and its "
-               "label alone; python -m jaxgan.generate draws the same pixels.",
+               "label alone; jaxgan generate draws the same pixels.",
                "jaxgan-generate");
   declare(app, options);
   ignore_broken_pipes();

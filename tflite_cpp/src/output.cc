@@ -19,7 +19,7 @@ Target::Target(const std::string& out) : before_(out) {
   const bool named = dot != std::string::npos && dot > slash;
   const std::string ending = named ? out.substr(dot) : "";
   if (ending == ".gif" || ending == ".apng") {
-    throw UsageError("--out: python -m jaxgan.generate writes .gif and .apng, got '" + out + "'");
+    throw UsageError("--out: jaxgan generate writes .gif and .apng, got '" + out + "'");
   }
   if (ending != ".png" && ending != ".npy") {
     throw UsageError("--out: expected a name that ends in .png or .npy, or -, got '" + out + "'");

@@ -15,9 +15,10 @@ import numpy as np
 ROOT = Path(__file__).parents[3]
 sys.path.insert(0, str(ROOT))
 
-from jaxgan import export  # noqa: E402
-from jaxgan.config import ImageSpec, TrainConfig  # noqa: E402
-from jaxgan.gan import make_gan  # noqa: E402
+from jaxgan.config import ImageSpec, TrainConfig, resolved  # noqa: E402
+from jaxgan.export.convert import convert  # noqa: E402
+from jaxgan.gan.step import make_gan  # noqa: E402
+from jaxgan.runs.run import Snapshot  # noqa: E402
 
 CORPUS = Path(__file__).parent / "corpus"
 PROGRAM = ROOT / "tflite_cpp" / "build" / "release" / "jaxgan-generate"
@@ -31,14 +32,15 @@ MODELS = (
 )  # fmt: skip
 
 
-def source(spec: ImageSpec, options: dict[str, int]) -> export.Source:
+def snapshot(spec: ImageSpec, options: dict[str, int]) -> Snapshot:
     """Return a generator with weights of noise: with no bias of 0, which the converter drops."""
-    config, noise = TrainConfig(**options), np.random.default_rng(0)
+    config = resolved(TrainConfig(**options, evaluate_every=0), spec)
+    noise = np.random.default_rng(0)
     params = jax.tree.map(
         lambda leaf: leaf + noise.normal(0, 0.05, leaf.shape).astype(np.float32),
-        make_gan(config, spec).init().average,
+        make_gan(config, spec).init().ema,
     )
-    return export.Source(config, spec, params, 0)
+    return Snapshot(config, spec, params, 0)
 
 
 def write_models() -> None:
@@ -46,7 +48,9 @@ def write_models() -> None:
     for name, spec, options, batch_sizes, kinds in MODELS:
         for kind in kinds:
             path = CORPUS / "tflite" / f"{name}-{kind}.tflite"
-            export.export(source(spec, options), path, batch_sizes, kind=kind, force=True)
+            convert(
+                snapshot(spec, options), path, batch_sizes=batch_sizes, quantize=kind, force=True
+            )
             path.with_suffix(".json").unlink()
 
 
