@@ -1,7 +1,7 @@
 """Faults done to real training, and what is left of it. The tests and ``soak.py`` share these.
 
-Each training is a process of its own, on the fixture's digits, with a network small enough to take
-thousands of steps a minute.
+Each training that something befalls is a process of its own, on the fixture's digits, with a
+network small enough to take thousands of steps a minute.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from conftest import FIXTURE, ROOT
+from conftest import FIXTURE, ROOT, Done, call
 
+from jaxgan.commands import train
 from jaxgan.data import tfds
 from jaxgan.runs import checkpoint
 
@@ -63,9 +64,9 @@ def with_memory(megabytes: int, arguments: list[str]) -> list[str]:
     return ["sh", "-c", 'ulimit -v "$0" && exec "$@"', str(megabytes * 1024), *arguments]
 
 
-def finish(run_dir: Path, data_dir: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Train to the end."""
-    return subprocess.run(command(run_dir, data_dir, *options), capture_output=True, text=True)
+def finish(run_dir: Path, data_dir: Path, *options: str) -> Done:
+    """Train to the end, in this process: nothing befalls this one."""
+    return call(train.command, "train.py", *command(run_dir, data_dir, *options)[2:])
 
 
 def remains(run_dir: Path) -> dict[str, object]:
