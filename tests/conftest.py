@@ -170,7 +170,7 @@ def sanitized() -> Path:
     return _built("sanitize")
 
 
-# --- What `make test-fast` leaves out: all that starts a program, loads TensorFlow or needs a build.
+# --- What `make test-fast` leaves out: what starts a program, loads TensorFlow or needs a build.
 
 _SLOW_FIXTURES = {
     "data_dir", "run_dir", "model", "plain_model", "program", "sanitized", "digits", "dataset",

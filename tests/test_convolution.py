@@ -7,6 +7,7 @@ import pytest
 from conftest import python
 from jax import lax
 
+from jaxgan.errors import UserError
 from jaxgan.gan import convolution, native
 from jaxgan.gan.convolution import (
     affine,
@@ -16,7 +17,6 @@ from jaxgan.gan.convolution import (
     kernel_gradient,
     layer,
 )
-from jaxgan.errors import UserError
 
 ONEDNN = pytest.param(
     "onednn", marks=pytest.mark.skipif(native.missing() is not None, reason=str(native.missing()))
@@ -230,6 +230,7 @@ def test_a_gradient_penalty_against_finite_differences_in_float64(backend):
     assert got == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(native.missing() is not None, reason=str(native.missing()))
 def test_onednn_takes_sums_in_the_same_order_on_any_number_of_cores():
     code = (

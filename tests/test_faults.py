@@ -89,7 +89,8 @@ def test_a_second_signal_leaves_at_once(digits, tmp_path):
     assert "press again to quit immediately" in running.stderr.readline()
     running.send_signal(signal.SIGINT)
     assert running.wait(30) == 130
-    assert "Traceback" not in running.stderr.read()
+    with running.stderr as stderr:
+        assert "Traceback" not in stderr.read()
 
 
 def test_minutes_between_checkpoints_save_within_an_epoch(digits, whole, tmp_path):

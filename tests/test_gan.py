@@ -220,7 +220,7 @@ def test_several_steps_in_one_call_are_the_steps_one_by_one():
 
 @pytest.mark.parametrize("backend", ["xla", "gemm", "auto"])
 def test_the_gradients_are_those_of_the_plain_flax_step(backend):
-    """Of both networks, after one step of ours, against Flax's own layers and one loss per network."""
+    """Of both networks, after a step of ours, against Flax's own layers and one loss each."""
     # Few images: among millions of units one will lie so near the kink of leaky ReLU that rounding
     # alone takes it to the other side, where the gradient is another.
     size = 13

@@ -262,6 +262,7 @@ def test_nearest_by_hand():
     np.testing.assert_allclose(nearest(dot, np.concatenate([white, black])), [0.2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(28, 28, 1), (28, 28, 3)])
 def test_nearest_agrees_with_scikit_learn_to_the_last_digit(shape):
     draw = np.random.default_rng(0)

@@ -5,8 +5,8 @@ import dataclasses
 import jax.numpy as jnp
 import pytest
 
-from jaxgan.gan import schedules
 from jaxgan.config import TrainConfig
+from jaxgan.gan import schedules
 
 CONFIG = TrainConfig(
     learning_rate=1e-3, learning_rate_images=1000.0, beta2=0.9, beta2_final=0.99, r1=1.0, r2=0.5,

@@ -19,6 +19,7 @@ from typing import Annotated, Any, NoReturn, TypeAlias, TypeVar, Union
 import tyro
 from tyro import _errors as tyro_errors  # its documented hook for parse errors
 
+from jaxgan.commands.quiet import quiet_orbax
 from jaxgan.config import GROUPS, option, settings
 from jaxgan.console import output
 from jaxgan.errors import JaxganError, OutputError, UserError, first_line, missing_extra
@@ -54,7 +55,7 @@ def run(
             counts.
     """
     _escape_what_cannot_be_written()
-    with output.printed_log():
+    with output.printed_log(), quiet_orbax():
         code = _exit_code(lambda: main(_parse(options, program, once)), program)
     with contextlib.suppress(OutputError):  # printed already, or less than the error that was
         flush_stdout()

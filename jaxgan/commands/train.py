@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import signal
-import sys
-import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from jaxgan.commands import cli
 from jaxgan.config import TrainConfig
@@ -29,7 +26,7 @@ def main(config: TrainConfig) -> int:
     if config.compilation_cache:
         compilations.keep()
     with _interruptible() as codes:
-        with _quiet_orbax(), Display() as display:
+        with Display() as display:
             run = train(config, watch=display, stop=lambda: bool(codes))
         if codes:
             _show_saved(run)
@@ -80,37 +77,6 @@ def _interruptible() -> Iterator[list[int]]:
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def _quiet_orbax() -> Iterator[None]:
-    """Keep to one sentence where a read or write fails.
-
-    Orbax closes its event loop then and raises. What else was under way reports to nobody:
-    TensorStore through the interpreter's hook, asyncio and Orbax through their logs, Python by a
-    warning; hundreds of lines on a full disk.
-    """
-
-    def show_others(unraisable: Any) -> None:
-        if str(unraisable.exc_value) != "Event loop is closed":
-            hook(unraisable)
-
-    def is_no_orbax(record: logging.LogRecord) -> bool:
-        return "orbax" not in record.pathname
-
-    asyncio, absl = logging.getLogger("asyncio"), logging.getLogger("absl")
-    hook, level = sys.unraisablehook, asyncio.level
-    sys.unraisablehook = show_others
-    asyncio.setLevel(logging.CRITICAL)
-    absl.addFilter(is_no_orbax)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
-        try:
-            yield
-        finally:
-            sys.unraisablehook = hook
-            asyncio.setLevel(level)
-            absl.removeFilter(is_no_orbax)
 
 
 def command(program: str = "jaxgan train") -> NoReturn:
