@@ -179,13 +179,24 @@ _SLOW_FIXTURES = {
 
 _SLOW_FILES = {
     "test_benchmarks", "test_cmake", "test_cpp", "test_dist", "test_faults", "test_hostile",
-    "test_library", "test_package",
+    "test_data", "test_library", "test_metrics", "test_package",
 }  # fmt: skip
+# Compiling takes seconds a case: of these files the smallest cases alone are fast.
+_COMPILED = {"test_convolution", "test_gan", "test_gradients", "test_latents", "test_networks"}
+_SMALLEST = ("[shape0-gemm]", "_refused", "test_one_step_by_the_optimizers_rule")
+
+
+def is_slow(item: pytest.Item) -> bool:
+    """Return whether a test is left out of ``make test-fast``."""
+    if item.path.stem in _COMPILED:
+        return not any(part in item.name for part in _SMALLEST)
+    fixtures = set(getattr(item, "fixturenames", ()))
+    return item.path.stem in _SLOW_FILES or bool(_SLOW_FIXTURES & fixtures)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.stem in _SLOW_FILES or _SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+        if is_slow(item):
             item.add_marker("slow")
 
 

@@ -538,6 +538,7 @@ def test_a_first_call_that_ends_an_epoch_reports_no_pace(data_dir, tmp_path):
     assert "h" not in done.stdout.partition("step 1/3")[2].partition("\n")[0]
 
 
+@pytest.mark.slow
 def test_the_newest_checkpoints_are_kept_and_the_best(tmp_path):
     gan = make_gan(TrainConfig(width=4, latent_size=8), ImageSpec((28, 28, 1), 10))
     state = gan.init()
