@@ -21,6 +21,9 @@ MAX_RESIDUALS = 4  # on each of four maps they make 135 tensors in a graph that 
 MAX_STEPS = 2**31 - 1  # what the state's counter holds
 COMPONENTS = 32  # of the latent mixture where grey images come without labels
 
+MIN_SIDE, MAX_SIDE = 16, 256  # pixels of an image; both sides are multiples of 4
+CHANNELS = (1, 3, 4)  # grey, red-green-blue, the same premultiplied and with alpha
+
 BATCH_SIZES = (1, 64)  # of an exported file's signatures: one image, and many at a time
 Quantization: TypeAlias = Literal["none", "float16", "dynamic", "int8"]
 
@@ -30,21 +33,35 @@ class ImageSpec:
     """What the networks must know of a dataset.
 
     Attributes:
-        shape: Height, width and channels of an image.
+        shape: Height, width and channels of an image; 1 channel is grey, 3 are red-green-blue, 4
+            those premultiplied by the alpha that follows them.
         classes: Number of classes; 0 for a plain GAN without labels.
+        names: Of the classes; () where they have none but their numbers.
     """
 
     shape: tuple[int, int, int]
     classes: int
+    names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         height, width, channels = self.shape
-        sizes_fit = all(size % 4 == 0 and 16 <= size <= 64 for size in (height, width))
-        if not sizes_fit or channels not in (1, 3):
+        sizes_fit = all(size % 4 == 0 and MIN_SIDE <= size <= MAX_SIDE for size in (height, width))
+        if not sizes_fit or channels not in CHANNELS:
             raise UserError(
-                "expected images with sides that are multiples of 4 from 16 to 64 and with 1 or 3 "
-                f"channels, got {height}x{width}x{channels}; choose another --dataset"
+                f"expected images with sides that are multiples of 4 from {MIN_SIDE} to {MAX_SIDE} "
+                f"and with 1, 3 or 4 channels, got {height}x{width}x{channels}; choose another "
+                "--dataset, or import the images with another --size"
             )
+        if len(self.names) not in (0, self.classes):
+            raise ValueError(f"names: expected {self.classes} or none, got {len(self.names)}")
+
+    def name(self, label: int) -> str:
+        """Return the name of a class: its number where it has no other."""
+        return self.names[label] if self.names else str(label)
+
+    def unlabelled(self) -> ImageSpec:
+        """Return the same without classes."""
+        return ImageSpec(self.shape, 0)
 
 
 class Setting(NamedTuple):
