@@ -19,6 +19,8 @@ MAX_SEED = 2**32 - 1
 MAX_MODEL_BYTES = 2**31 - 1  # offsets in a flatbuffer reach no further
 MAX_RESIDUALS = 4  # on each of four maps they make 135 tensors in a graph that may have 256
 MAX_STEPS = 2**31 - 1  # what the state's counter holds
+FEW_IMAGES, MANY_IMAGES, LARGE_SET = 1_000, 30_000, 2**31
+DEEP_SIDE = 32  # from here on there are three feature maps or more
 COMPONENTS = 32  # of the latent mixture where grey images come without labels
 
 MIN_SIDE, MAX_SIDE = 16, 256  # pixels of an image; both sides are multiples of 4
@@ -147,14 +149,15 @@ class TrainConfig:
     )  # fmt: skip
     width: int = setting(
         32,
-        """Channels of the feature map next to the image; smaller maps have 2x or 4x as many. Twice
-        the width takes about three times as long.""",
+        """Channels of the feature map next to the image, which double inwards; half as many where
+        there are more than three maps. Twice the width takes about three times as long.""",
         group=NETWORK, minimum=1, shapes_network=True,
     )  # fmt: skip
-    residuals: int = setting(
-        0,
+    residuals: int | None = setting(
+        None,
         """Residual 1x1 convolution layers on each feature map of G. Two gain 15 to 20 % of the FID
-        on Fashion-MNIST and take 1.24 times as long; use --warmup-images 20000 with them.""",
+        on Fashion-MNIST and take 1.24 times as long. None: 2 where there are three maps or more
+        (sides from 32 on), else 0.""",
         group=NETWORK, minimum=0, maximum=MAX_RESIDUALS, shapes_network=True, neutral=0,
     )  # fmt: skip
     convolution: Literal["auto", "onednn", "gemm", "xla"] = setting(
@@ -170,19 +173,36 @@ class TrainConfig:
         labels, and rpgan without, where bce drops modes.""",
         group=OBJECTIVE,
     )  # fmt: skip
-    r1: float = setting(
-        1.0,
+    r1: float | None = setting(
+        None,
         """Weight of the gradient penalty on real images (R1); 0 disables. Larger: more stable, less
-        detail.""",
+        detail. None: pixels / 2048, at least 1.""",
         group=OBJECTIVE, minimum=0,
     )  # fmt: skip
-    r2: float = setting(
-        1.0, "Weight of the gradient penalty on generated images (R2); 0 disables.",
+    r2: float | None = setting(
+        None, "Weight of the gradient penalty on generated images (R2); 0 disables. None: as R1.",
         group=OBJECTIVE, minimum=0,
     )  # fmt: skip
     penalty_final: float = setting(
         1.0, "Factor on both penalty weights that is reached after --anneal-images.",
         group=OBJECTIVE, minimum=0, neutral=1.0,
+    )  # fmt: skip
+    augment: Literal["auto", "none", "fixed", "adaptive"] = setting(
+        "auto",
+        """Augmentation of what D sees: shifts, colours, cutout. fixed: each with
+        --augment-probability. adaptive: as likely as keeps D from telling real images by heart.
+        auto: fixed below 1,000 images, adaptive below 30,000, else none.""",
+        group=OBJECTIVE, neutral="none",
+    )  # fmt: skip
+    augment_probability: float = setting(
+        1.0, "Probability of each augmentation if fixed, the highest one if adaptive.",
+        group=OBJECTIVE, minimum=0, maximum=1, neutral=1.0,
+    )  # fmt: skip
+    lecam: float | None = setting(
+        None,
+        """Weight of LeCam's penalty, which keeps D's logits near their moving averages. Larger: D
+        overfits a small set less. None: 0.1 below 1,000 images, else 0.""",
+        group=OBJECTIVE, minimum=0, neutral=0.0,
     )  # fmt: skip
 
     batch_size: int = setting(
@@ -201,8 +221,10 @@ class TrainConfig:
         1/sqrt(images). Larger: it stays high for longer.""",
         group=SCHEDULE, above=0,
     )  # fmt: skip
-    warmup_images: float = setting(
-        0.0, "Images over which the learning rate rises linearly from 0; 0 disables.",
+    warmup_images: float | None = setting(
+        None,
+        """Images over which the learning rate rises linearly from 0; 0 disables. None: 20000 with
+        --residuals, else 0.""",
         group=SCHEDULE, minimum=0, neutral=0.0,
     )  # fmt: skip
     beta1: float = setting(
@@ -227,9 +249,11 @@ class TrainConfig:
         group=SCHEDULE, above=0,
     )  # fmt: skip
 
-    epochs: int = setting(
-        30, "Passes over the training images; a finished run continues when this is raised.",
-        group=RUN, minimum=1, may_change=True,
+    epochs: int | None = setting(
+        None,
+        """Passes over the training images; a finished run continues when this is raised. None: 30,
+        or as many as show 1.8 million images.""",
+        group=RUN, minimum=1, may_change=True, neutral=None,
     )  # fmt: skip
     minutes: float | None = setting(
         None,
@@ -252,9 +276,11 @@ class TrainConfig:
         it is; other options may then differ.""",
         group=RUN, may_change=True,
     )  # fmt: skip
-    checkpoint_every: int = setting(
-        10, "Epochs between checkpoints; the last step is always saved.",
-        group=RUN, minimum=1, may_change=True,
+    checkpoint_every: int | None = setting(
+        None,
+        """Epochs between checkpoints; the last step is always saved. None: 10, or as many as show
+        300,000 images. Where an epoch has more than 240,000 images, 60,000 count as one.""",
+        group=RUN, minimum=1, may_change=True, neutral=None,
     )  # fmt: skip
     checkpoint_minutes: float = setting(
         5.0, "Minutes after which a checkpoint is due as well, if epochs are long.",
@@ -273,11 +299,12 @@ class TrainConfig:
     report_every: int = setting(
         100, "Steps between lines in metrics.jsonl.", group=REPORTS, minimum=1, may_change=True
     )
-    evaluate_every: int = setting(
-        5,
-        """Epochs between evaluations on a few thousand images; a run's end and the checkpoints of
-        --checkpoint-every are evaluated, too. 0 disables.""",
-        group=REPORTS, minimum=0, may_change=True,
+    evaluate_every: int | None = setting(
+        None,
+        """Epochs, counted as for --checkpoint-every, between evaluations on a few thousand images;
+        a run's end and the checkpoints of --checkpoint-every are evaluated, too. 0 disables. None:
+        5, or as many as show 150,000 images.""",
+        group=REPORTS, minimum=0, may_change=True, neutral=None,
     )  # fmt: skip
     convert: bool = setting(
         True, "Write generator.tflite at the end; --no-convert leaves it to convert_tflite.py.",
@@ -347,28 +374,53 @@ def options(names: Iterable[str]) -> str:
     return ", ".join(map(option, names))
 
 
-def resolved(config: TrainConfig, spec: ImageSpec) -> TrainConfig:
+def resolved(config: TrainConfig, spec: ImageSpec, count: int = LARGE_SET) -> TrainConfig:
     """Return a configuration whose defaults that depend on the data are filled in.
 
     It is what a run writes to its config.json; a resumed run takes them from there.
+
+    Args:
+        config: The configuration.
+        spec: Shape and classes of the images.
+        count: Number of training images.
     """
-    loss = config.loss or ("bce" if spec.classes else "rpgan")
-    components = config.components
-    if components is None:
-        # Colour channels may each show something of their own, as Stacked MNIST's do: far more
-        # kinds than components, which then make some of them more frequent than others.
-        mixed = not spec.classes and spec.shape[2] == 1
-        components = min(COMPONENTS, config.latent_size) if mixed else 0
-    return dataclasses.replace(config, loss=loss, components=components)
+    height, width, channels = spec.shape
+    several = min(height, width) >= DEEP_SIDE
+    # Colour channels may each show something of their own, as Stacked MNIST's do: far more kinds
+    # than components, which then make some of them more frequent than others.
+    mixed = not spec.classes and channels == 1
+    small = count < FEW_IMAGES
+    by_size = "fixed" if small else "adaptive" if count < MANY_IMAGES else "none"
+    residuals = 2 * several if config.residuals is None else config.residuals
+    penalty = max(1.0, height * width / 2048)  # StyleGAN3 has weights in proportion to the pixels
+    defaults = {
+        "loss": "bce" if spec.classes else "rpgan",
+        "components": min(COMPONENTS, config.latent_size) if mixed else 0,
+        "residuals": residuals,
+        "warmup_images": 20_000.0 if residuals else 0.0,
+        "r1": penalty,
+        "r2": penalty,
+        "lecam": 0.1 if small else 0.0,
+    }
+    taken = {name: value for name, value in defaults.items() if getattr(config, name) is None}
+    if config.augment == "auto":
+        taken["augment"] = by_size
+    return dataclasses.replace(config, **taken)
 
 
-DEPENDS_ON_DATA = ("loss", "components")  # what ``resolved`` fills in
+# What ``resolved`` fills in, and what stands for "not said" there.
+DEPENDS_ON_DATA = {
+    **dict.fromkeys(("loss", "components", "residuals", "warmup_images", "r1", "r2", "lecam")),
+    "augment": "auto",
+}
 
 
 def resumed(config: TrainConfig, known: TrainConfig) -> TrainConfig:
     """Return a configuration with defaults that depend on the data taken from a known run."""
     taken = {
-        name: getattr(known, name) for name in DEPENDS_ON_DATA if getattr(config, name) is None
+        name: getattr(known, name)
+        for name, unsaid in DEPENDS_ON_DATA.items()
+        if getattr(config, name) == unsaid
     }
     return dataclasses.replace(config, **taken)
 

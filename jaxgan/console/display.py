@@ -74,7 +74,7 @@ class Display:
         )
         epoch = self._epoch(step)
         self._bar.update(self._task, completed=done, epoch=epoch, left=left, numbers=numbers)
-        ended = step % self._started.steps_per_epoch == 0
+        ended = step % self._started.steps_per_tick == 0
         if not self._live and (ended or now - self._shown >= _LINE_SECONDS):
             self._shown = now
             place = f"step {step}" if self._seconds else f"step {step}/{self._started.last_step}"

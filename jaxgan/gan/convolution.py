@@ -35,7 +35,8 @@ from jaxgan.errors import UserError
 from jaxgan.gan import native
 
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
-_BLOCK = 16  # channels of a block
+_BLOCK = 16  # channels that XNNPACK computes at a time
+_MAX_BLOCK = 64  # channels of a block of pixels
 _PART = 32  # images: XLA:CPU's kernel gradient of more than 64 falls out of the cache
 
 
@@ -287,13 +288,14 @@ def _in_blocks(y: jax.Array, kernel: jax.Array, bias: jax.Array, stride: int) ->
 
     XNNPACK, which runs LiteRT's convolutions, computes 16 channels at a time, and of a transposed
     one to 1 or 3 channels it throws most away. Here the pixels of a block and their channels fill
-    those 16: a block is what n x n pixels of y and their neighbours paint.
+    16 or more: a block is what n x n pixels of y and their neighbours paint.
     """
     batch, height, width, depth = y.shape
     size, _, channels, _ = kernel.shape
-    n = 1 if height % 2 or width % 2 or channels > 1 else 2
+    fits = channels * (2 * stride) ** 2 <= _BLOCK and height % 2 == width % 2 == 0
+    n = 2 if fits else 1
     side, pad = n * stride, (size - stride) // 2
-    if size != 2 * stride or channels * side**2 > _BLOCK:
+    if size != 2 * stride or channels * side**2 > _MAX_BLOCK:
         return _dilated(y, kernel, stride) + bias
     # Whether tap k of a window's pixel r paints pixel a of the block.
     r, k, a = jnp.ogrid[: n + 2, :size, :side]

@@ -1,10 +1,14 @@
 """Generator and discriminator: pure linen modules without normalisation, params the whole model.
 
-A DCGAN (Radford et al. 2016) without BatchNorm. Sides are halved (or doubled) by 4x4 convolutions
-of stride 2 from the image down to a smallest map of 4 to 7, or as far as they stay even.
+A DCGAN (Radford et al. 2016) without BatchNorm, of any size: feature maps shrink from the image down
+to a smallest one of 4 to 7 pixels a side, or as far as sides stay even. Channels double inwards, so
+that every map costs about the same (see ``maps``).
 """
 
 from __future__ import annotations
+
+import math
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
@@ -13,67 +17,95 @@ import jax.numpy as jnp
 from jaxgan.config import ImageSpec, TrainConfig
 from jaxgan.gan import convolution
 
-KERNEL, STRIDE = 4, 2
+STEM_SIDE = 128  # from here on, the layer beside the image has a stride of 4
+SMALLEST = 7  # pixels of a map's shorter side from which it is halved no further
 SLOPE = 0.2  # of leaky ReLU, Radford et al. 2016
 SHARPNESS = 1000.0  # a choice also among truncated numbers, which lie close together
 ACTIVATIONS = "activations"  # linen collection of what leaky layers gave
 
 
-def halvings(height: int, width: int) -> int:
-    """Return how often both sides are halved: while even and above 7. 28 → 14 → 7 gives 2."""
-    count = 0
-    while height % 2 == 0 and width % 2 == 0 and min(height, width) > 7:
-        height, width, count = height // 2, width // 2, count + 1
-    return count
+class Map(NamedTuple):
+    """A feature map of both networks.
+
+    Attributes:
+        stride: Its sides are those of the map before it, or of the image, divided by this.
+        channels: Its channels.
+    """
+
+    stride: int
+    channels: int
 
 
-def channels(width: int, level: int) -> int:
-    """Return the channels of feature maps ``level`` halvings below the image, level >= 1."""
-    return width * 2 ** min(level - 1, 2)
+def maps(height: int, width: int, base: int) -> list[Map]:
+    """Return the feature maps from the image inwards.
+
+    A map has half the sides of the one before it, the first of a large image a quarter: there, maps
+    of few channels would leave the vector units idle. The channels double inwards from ``base`` to
+    4 ``base``, or from half of that where there are more than three maps.
+
+    Examples:
+        28x28 at base 32: 14x14x32, 7x7x64.
+        64x64: 32x32x16, 16x16x32, 8x8x64, 4x4x128. 128x128: the same, but for the first stride.
+
+    Args:
+        height: Of the image, a multiple of 4.
+        width: Of the image, a multiple of 4.
+        base: ``TrainConfig.width``.
+    """
+    strides = [4 if min(height, width) >= STEM_SIDE else 2]
+    height, width = height // strides[0], width // strides[0]
+    while height % 2 == 0 and width % 2 == 0 and min(height, width) > SMALLEST:
+        height, width = height // 2, width // 2
+        strides.append(2)
+    first = base if len(strides) <= 3 else max(1, base // 2)
+    return [
+        Map(stride, min(first << level, max(first, 4 * base)))
+        for level, stride in enumerate(strides)
+    ]
 
 
 class Resample(nn.Module):
-    """A convolution that halves both sides, or a transposed one that doubles them, with bias.
+    """A strided convolution, or a transposed one, with bias.
 
-    The kernel is stored as the convolution's, [4, 4, channels of the large map, of the small].
+    The kernel is stored as the convolution's, [2s, 2s, channels of the large map, of the small].
 
     Attributes:
         features: Channels of the output.
-        doubles: Whether to double the sides instead of halving them.
+        doubles: Whether to multiply the sides by the stride s instead of dividing them.
         backend: Which backend of the convolution family runs (see ``gan.convolution``).
         leaky: Whether leaky ReLU follows.
+        stride: s.
     """
 
     features: int
     doubles: bool
     backend: str
     leaky: bool = True
+    stride: int = 2
 
     @nn.compact
     def __call__(self, x: jax.Array, bias_scale: jax.Array | None = None) -> jax.Array:
-        """Return y [B, h/2, w/2, features] of x [B, h, w, C], or y [B, 2h, 2w, features].
+        """Return y [B, h/s, w/s, features] of x [B, h, w, C], or y [B, sh, sw, features].
 
         With a bias_scale, see ``DiscriminatorNetwork``.
         """
-        inputs, outputs = x.shape[-1], self.features
-        # Each output of a convolution sums k*k*inputs products, of a transposed one a quarter.
+        inputs, outputs, size = x.shape[-1], self.features, 2 * self.stride
+        # Each output of a convolution sums k*k*inputs products, of a transposed one a part of them.
         if self.doubles:
-            shape, fan_in = (outputs, inputs), KERNEL * KERNEL * inputs // STRIDE**2
+            shape, fan_in = (outputs, inputs), size * size * inputs // self.stride**2
         else:
-            shape, fan_in = (inputs, outputs), KERNEL * KERNEL * inputs
-        kernel = self.param(
-            "kernel", nn.initializers.normal(fan_in**-0.5), (KERNEL, KERNEL, *shape)
-        )
+            shape, fan_in = (inputs, outputs), size * size * inputs
+        kernel = self.param("kernel", nn.initializers.normal(fan_in**-0.5), (size, size, *shape))
         bias = self.param("bias", nn.initializers.zeros_init(), (outputs,))
         if bias_scale is not None:
             around: jax.Array = self.get_variable(ACTIVATIONS, "activation")
             return convolution.linearized(
-                x, kernel, bias, bias_scale, around, STRIDE, SLOPE, self.backend
+                x, kernel, bias, bias_scale, around, self.stride, SLOPE, self.backend
             )
         if self.leaky:
-            y = convolution.layer(x, kernel, bias, self.doubles, STRIDE, SLOPE, self.backend)
+            y = convolution.layer(x, kernel, bias, self.doubles, self.stride, SLOPE, self.backend)
             return _keep(self, y)
-        return convolution.affine(x, kernel, bias, self.doubles, STRIDE, self.backend)
+        return convolution.affine(x, kernel, bias, self.doubles, self.stride, self.backend)
 
 
 class Residual(nn.Module):
@@ -136,9 +168,10 @@ class GeneratorNetwork(nn.Module):
             Images float32 [B, H, W, C] in [-1, 1].
         """
         height, width, colours = self.spec.shape
-        levels = halvings(height, width)
-        small = (height >> levels, width >> levels, channels(self.width, levels))
-        size = small[0] * small[1] * small[2]
+        levels = maps(height, width, self.width)
+        shrunk = math.prod(level.stride for level in levels)
+        small = (height // shrunk, width // shrunk, levels[-1].channels)
+        size = math.prod(small)
         looked_up = self._classes(size, label, target_label, weight) if self.spec.classes else None
         x = nn.Dense(size, name="project")(latent)
         if self.components:  # no argmax, as XNNPACK runs none, and nobody needs gradients here
@@ -147,12 +180,15 @@ class GeneratorNetwork(nn.Module):
         if looked_up is not None:
             x += looked_up
         x = nn.leaky_relu(x, SLOPE).reshape(-1, *small)
-        for level in range(levels, 0, -1):
-            if level < levels:
-                x = Resample(channels(self.width, level), True, self.backend, name=f"up_{level}")(x)
-            for number in range(self.residuals):
-                x = Residual(self.backend, name=f"residual_{level}_{number}")(x)
-        return jnp.tanh(Resample(colours, True, self.backend, leaky=False, name="image")(x))
+        for number in range(len(levels), 0, -1):
+            for place in range(self.residuals):
+                x = Residual(self.backend, name=f"residual_{number}_{place}")(x)
+            if number > 1:
+                features, stride = levels[number - 2].channels, levels[number - 1].stride
+                up = Resample(features, True, self.backend, True, stride, name=f"up_{number - 1}")
+                x = up(x)
+        image = Resample(colours, True, self.backend, False, levels[0].stride, name="image")
+        return jnp.tanh(image(x))
 
     def _classes(
         self,
@@ -210,8 +246,10 @@ class DiscriminatorNetwork(nn.Module):
             Logits float32 [B]: log-odds that the image is real.
         """
         x = image
-        for level in range(1, halvings(*self.spec.shape[:2]) + 1):
-            down = Resample(channels(self.width, level), False, self.backend, name=f"down_{level}")
+        for number, level in enumerate(maps(*self.spec.shape[:2], self.width), 1):
+            down = Resample(
+                level.channels, False, self.backend, True, level.stride, name=f"down_{number}"
+            )
             x = down(x, bias_scale)
         x = Linear(4 * self.width, leaky=True, name="hidden")(x.reshape(len(x), -1), bias_scale)
         logits = Linear(max(self.spec.classes, 1), name="logits")(x, bias_scale)  # [B, classes]

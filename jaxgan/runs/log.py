@@ -33,12 +33,14 @@ class Started(NamedTuple):
         step: Steps taken before.
         last_step: Where it ends, unless ``config.minutes`` ends it.
         steps_per_epoch: Steps in an epoch.
+        steps_per_tick: Steps between reports that are always made.
     """
 
     config: TrainConfig
     step: int
     last_step: int
     steps_per_epoch: int
+    steps_per_tick: int
 
 
 class StepReport(NamedTuple):

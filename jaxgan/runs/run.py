@@ -184,7 +184,7 @@ def begin(
         config = resumed(config, known.config)
         _require_same(known, config, fingerprint, count)
         origin = origin or known.origin
-    return Run(path, resolved(config, spec), spec, count, fingerprint, origin), known
+    return Run(path, resolved(config, spec, count), spec, count, fingerprint, origin), known
 
 
 def _find_resumable(path: Path) -> Run | None:

@@ -45,23 +45,17 @@ class Evaluator:
             UserError: The test images cannot be read.
         """
         self._config, self._spec, self._gan = config, spec, gan
-        self._every = config.evaluate_every
         self._last: tuple[int, float] | None = None
         self._reference: Reference | Triples | None = None
-        if not self._every:
+        if config.evaluate_every == 0:
             return
         if config.dataset not in features.known():
             _log.info("no feature network for %s: the run is not evaluated", config.dataset)
-            self._every = 0
             return
         test = dataset.load(config.dataset, config.data_dir, "test")
         if config.train_images:  # labels are requested as all training images have them
             train = dataset.load(config.dataset, config.data_dir)
         self._reference = reference(config.dataset, train, test)
-
-    def is_due(self, epoch: int) -> bool:
-        """Return whether an epoch is one of those that are evaluated."""
-        return self._every > 0 and epoch % self._every == 0
 
     def evaluate(self, state: State) -> Quality | None:
         """Return what a state's generator is worth; None if it is not evaluated."""

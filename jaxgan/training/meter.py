@@ -11,6 +11,7 @@ from jaxgan.config import TrainConfig
 from jaxgan.errors import TrainingError
 from jaxgan.gan.step import Metrics
 from jaxgan.runs.log import Evaluation, Log, Record, StepReport, Watch
+from jaxgan.training.cadence import Cadence
 from jaxgan.training.evaluator import Quality
 
 ADVICE = (
@@ -23,18 +24,18 @@ class TrainingMeter:
     """Reads the metrics of a call while the device works on the next; sends records to a watch."""
 
     def __init__(
-        self, config: TrainConfig, steps_per_epoch: int, step: int, log: Log, watch: Watch
+        self, config: TrainConfig, cadence: Cadence, step: int, log: Log, watch: Watch
     ) -> None:
         """Start the clock of a training that continues after a step.
 
         Args:
             config: Configuration of the run.
-            steps_per_epoch: Steps in an epoch.
+            cadence: Its intervals.
             step: Steps taken before.
             log: Keeps the clock from start to start.
             watch: Gets every record.
         """
-        self._config, self._steps_per_epoch = config, steps_per_epoch
+        self._config, self._cadence = config, cadence
         self._log, self._watch = log, watch
         self._pending: tuple[Metrics, int] | None = None
         self._lapped = step
@@ -55,7 +56,7 @@ class TrainingMeter:
         self._pending = None
         columns = {name: np.asarray(values) for name, values in metrics._asdict().items()}
         steps = range(end - len(columns["generator_loss"]) + 1, end + 1)
-        due = [step for step in steps if is_due(step, self._config, self._steps_per_epoch)]
+        due = [step for step in steps if is_due(step, self._config, self._cadence)]
         # A call is timed whole; one of a new length, which is compiled, counts as no training.
         compiled = len(steps) in self._compiled
         rate = self._lap(end, counts=compiled) if due or not compiled else None
@@ -73,7 +74,7 @@ class TrainingMeter:
         if self._latest is None:
             return
         values, step = self._latest
-        if not is_due(step, self._config, self._steps_per_epoch):
+        if not is_due(step, self._config, self._cadence):
             self._report(values, step, self._lap(step, counts=True))
 
     def out_of_time(self) -> bool:
@@ -122,21 +123,20 @@ class TrainingMeter:
         self._watch(record)
 
     def _epoch(self, step: int) -> float:
-        return step / self._steps_per_epoch
+        return step / self._cadence.steps_per_epoch
 
 
-def is_due(step: int, config: TrainConfig, steps_per_epoch: int) -> bool:
+def is_due(step: int, config: TrainConfig, cadence: Cadence) -> bool:
     """Return whether a step is reported wherever a run ends."""
-    return step % config.report_every == 0 or step % steps_per_epoch == 0
+    return step % config.report_every == 0 or step % cadence.steps_per_tick == 0
 
 
-def is_of_an_end(record: Record, config: TrainConfig, steps_per_epoch: int) -> bool:
+def is_of_an_end(record: Record, config: TrainConfig, cadence: Cadence) -> bool:
     """Return whether a record was only made because a run of these options ended at its step."""
     if isinstance(record, StepReport):
-        return not is_due(record.step, config, steps_per_epoch)
-    epoch, rest = divmod(record.step, steps_per_epoch)
-    every = (config.checkpoint_every, config.evaluate_every)
-    return rest != 0 or not any(one and epoch % one == 0 for one in every)
+        return not is_due(record.step, config, cadence)
+    tick, rest = divmod(record.step, cadence.steps_per_tick)
+    return rest != 0 or not (cadence.is_evaluated(tick) or cadence.is_saved(tick))
 
 
 def _require_finite(values: dict[str, float], step: int) -> None:

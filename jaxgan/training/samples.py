@@ -65,11 +65,11 @@ class Samples:
             if kind is None:  # else that fault is what should be raised
                 self.wait()
 
-    def draw(self, state: State, epoch: int) -> None:
-        """Start samples/epoch_NNN.png; ``OutputError`` if the last sheet could not be written."""
+    def draw(self, state: State, name: str) -> None:
+        """Start samples/NAME; ``OutputError`` if the last sheet could not be written."""
         self.wait()
         drawn = self._gan.sample(state.ema, self._latent, self._label)
-        self._writing = self._thread.submit(self._write, drawn, f"epoch_{epoch:03d}.png")
+        self._writing = self._thread.submit(self._write, drawn, name)
 
     def _write(self, drawn: jax.Array, name: str) -> None:
         sheet = images.grid(images.to_uint8(np.asarray(drawn)), _COLUMNS)

@@ -21,6 +21,7 @@ from jaxgan.runs.log import Log, Started, Watch
 from jaxgan.runs.run import Run
 from jaxgan.runs.store import Restored, Store
 from jaxgan.training import memory
+from jaxgan.training.cadence import Cadence, cadence
 from jaxgan.training.evaluator import Evaluator
 from jaxgan.training.meter import ADVICE, TrainingMeter, is_of_an_end
 from jaxgan.training.samples import Samples
@@ -53,9 +54,9 @@ class Session:
     stop: Callable[[], bool]
 
     @property
-    def steps_per_epoch(self) -> int:
-        """Steps in an epoch: whole batches."""
-        return self.run.count // self.run.config.batch_size
+    def cadence(self) -> Cadence:
+        """Its intervals."""
+        return cadence(self.run.config, self.run.count)
 
     def train(self, restored: Restored, before: TrainConfig) -> State:
         """Train from a restored state until the run's end, or until stopped; return the last state.
@@ -64,22 +65,23 @@ class Session:
             restored: The state, and how far the log had come.
             before: Configuration of the run when it was saved.
         """
-        config, per_epoch = self.run.config, self.steps_per_epoch
-        last = MAX_STEPS if config.minutes else config.epochs * per_epoch
+        config, due = self.run.config, self.cadence
+        last = MAX_STEPS if config.minutes else due.epochs * due.steps_per_epoch
         state, step = restored.state, int(restored.state.step)
         first = step
-        self.watch(Started(config, step, last, per_epoch))
+        self.watch(Started(config, step, last, due.steps_per_epoch, due.steps_per_tick))
         with Log(self.run.path / "metrics.jsonl", self.store.log_copy, restored.mark) as log:
-            meter = TrainingMeter(config, per_epoch, step, log, self.watch)
+            meter = TrainingMeter(config, due, step, log, self.watch)
             saving = _Saving(self, log)
             while step < last and not meter.out_of_time() and not self.stop():
                 if step == first:  # the run goes on past what was its end
-                    log.drop_last_step(lambda one: is_of_an_end(one, before, per_epoch))
+                    ended = cadence(before, self.run.count)
+                    log.drop_last_step(lambda one: is_of_an_end(one, before, ended))
                 batches = self._batches(step)
                 state, metrics = self.gan.steps(state, batches)
                 step += len(batches.label)
                 meter.add(metrics, step)  # one call late, so that the device works on the next
-                if step % per_epoch == 0 or saving.is_late():
+                if step % due.steps_per_tick == 0 or saving.is_late():
                     meter.pause()
                     self._between_steps(state, step, meter, saving, step < last)
                     meter.restart()
@@ -95,14 +97,17 @@ class Session:
     ) -> None:
         """Do what is due after a step: samples, an evaluation, a checkpoint."""
         self.store.wait(block=False)
-        epoch, rest = divmod(step, self.steps_per_epoch)
+        due = self.cadence
+        tick, rest = divmod(step, due.steps_per_tick)
         ended = rest == 0
-        if ended:
-            self.sheets.draw(state, epoch)
+        if ended and due.has_sheet(tick):
+            thousands = step * self.run.config.batch_size // 1000
+            name = f"epoch_{tick:03d}" if due.ticks_are_epochs else f"kimg_{thousands:06d}"
+            self.sheets.draw(state, f"{name}.png")
         if not goes_on or meter.out_of_time():
             return  # a run's end is evaluated and saved after the loop
-        saves = ended and epoch % self.run.config.checkpoint_every == 0
-        if saves or (ended and self.evaluator.is_due(epoch)):
+        saves = ended and due.is_saved(tick)
+        if saves or (ended and due.is_evaluated(tick)):
             with memory.between_steps():
                 meter.evaluated(self.evaluator.evaluate(state), step)
         if saves or saving.is_late():
@@ -111,12 +116,12 @@ class Session:
     def _batches(self, step: int) -> Batch:
         """Return the batches of the next call: arrays [K, B, ...].
 
-        Calls end where K or the epoch divides the steps, wherever a run was interrupted, so that it
+        Calls end where K or the tick divides the steps, wherever a run was interrupted, so that it
         goes on by the same programs.
         """
-        config, most = self.run.config, steps_per_call()
-        place = step % self.steps_per_epoch
-        end = min(place // most * most + most, self.steps_per_epoch) - place + step
+        config, most, per_tick = self.run.config, steps_per_call(), self.cadence.steps_per_tick
+        place = step % per_tick
+        end = min(place // most * most + most, per_tick) - place + step
         index = np.stack(
             [
                 batch_indices(config.seed, number, config.batch_size, self.run.count)
@@ -144,7 +149,8 @@ class Session:
         _log.info("parameters: %s", sizes)
         backend = convolution.choose_backend(config.convolution)
         _log.info("device: %s, convolutions: %s", jax.devices()[0], backend)
-        last = config.epochs * self.steps_per_epoch
+        due = self.cadence
+        last = due.epochs * due.steps_per_epoch
         if not config.minutes and step >= last:
             _log.info("%s is at step %s already: nothing to train", run.path, step)
         elif step:
