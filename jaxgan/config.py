@@ -393,7 +393,7 @@ def resolved(config: TrainConfig, spec: ImageSpec, count: int = LARGE_SET) -> Tr
     by_size = "fixed" if small else "adaptive" if count < MANY_IMAGES else "none"
     residuals = 2 * several if config.residuals is None else config.residuals
     penalty = max(1.0, height * width / 2048)  # StyleGAN3 has weights in proportion to the pixels
-    defaults = {
+    defaults: dict[str, Any] = {
         "loss": "bce" if spec.classes else "rpgan",
         "components": min(COMPONENTS, config.latent_size) if mixed else 0,
         "residuals": residuals,

@@ -114,8 +114,8 @@ def read(data_dir: str | os.PathLike[str], name: str, split: str) -> Dataset:
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or first_line(error)
         raise UserError(
-            f"the dataset in {place} is damaged: {reason}; remove that folder and prepare or import "
-            "it again"
+            f"the dataset in {place} is damaged: {reason}; remove that folder and prepare or "
+            "import it again"
         ) from error
 
 
@@ -136,9 +136,9 @@ def _read(place: Path, split: str) -> Dataset:
         raise ValueError(f"{split}: labels of other classes")
     dataset = Dataset(spec, image, label, str(kept["fingerprint"]))
     # Hashing a large store takes a minute, so only one whose files were touched is.
-    if kept["files"] != _touched(place, split):
-        if dataset._replace(sha256="").fingerprint() != dataset.sha256:
-            raise ValueError(f"{split}.npy or its labels were changed since they were written")
+    untouched = kept["files"] == _touched(place, split)
+    if not untouched and dataset._replace(sha256="").fingerprint() != dataset.sha256:
+        raise ValueError(f"{split}.npy or its labels were changed since they were written")
     return dataset
 
 

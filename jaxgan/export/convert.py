@@ -123,7 +123,7 @@ def _snapshot(run: Source, step: int | None) -> Snapshot:
 
 def _reference(snapshot: Snapshot, data_dir: str | None, force: bool) -> Reference | None:
     config = snapshot.config
-    if data_dir is None and config.evaluate_every:
+    if data_dir is None and config.evaluate_every != 0:
         data_dir = config.data_dir
     return checks.find_reference(snapshot, data_dir, force)
 

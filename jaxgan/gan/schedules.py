@@ -32,7 +32,7 @@ def beta2(config: TrainConfig, seen: jax.Array) -> jax.Array:
 def penalties(config: TrainConfig, seen: jax.Array) -> jax.Array:
     """Return the weights of R1 and R2, float32 [2]."""
     scale = _annealed(config, 1.0, config.penalty_final, seen)
-    return scale * jnp.array([config.r1, config.r2])
+    return scale * jnp.array([config.r1 or 0.0, config.r2 or 0.0])
 
 
 def ema_decay(config: TrainConfig, seen: jax.Array, batch_size: int) -> jax.Array:

@@ -12,6 +12,7 @@ import optax
 
 from jaxgan.config import ImageSpec, TrainConfig, resolved
 from jaxgan.gan import convolution, networks, schedules
+from jaxgan.gan.augment import Adaptive, adapted, augment, averaged, lecam
 from jaxgan.gan.gradients import Gradients, alternating, with_penalties
 from jaxgan.gan.losses import OBJECTIVES
 
@@ -34,12 +35,14 @@ class State(NamedTuple):
         params: Weights of both networks.
         optimizer: Adam's moments of both networks.
         ema: Exponential moving average of the generator's weights: what samples and export use.
+        adaptive: Probability of augmentations, averages of logits.
         step: Steps taken, int32.
     """
 
     params: Pair
     optimizer: Pair
     ema: Params
+    adaptive: Adaptive
     step: jax.Array
 
 
@@ -63,6 +66,7 @@ class Metrics(NamedTuple):
     real_logit: jax.Array
     fake_logit: jax.Array
     penalty: jax.Array
+    augmentation: jax.Array  # its probability
 
 
 class GAN(NamedTuple):
@@ -160,7 +164,9 @@ def _init(config: TrainConfig, spec: ImageSpec, modules: Pair, key: jax.Array) -
     )
     ema = jax.tree.map(jnp.copy, params.generator)
     adam = optax.scale_by_adam()
-    return State(params, Pair(*map(adam.init, params)), ema, jnp.int32(0))
+    fixed = config.augment_probability if config.augment == "fixed" else 0.0
+    adaptive = Adaptive(jnp.float32(fixed), jnp.zeros(2))
+    return State(params, Pair(*map(adam.init, params)), ema, adaptive, jnp.int32(0))
 
 
 def _make_step(
@@ -168,7 +174,8 @@ def _make_step(
 ) -> Callable[[State, Batch], tuple[State, Metrics]]:
     """Return the training step. Its latents are drawn with ``fold_in(key, step)``."""
     assert config.loss is not None  # resolved
-    discriminator, objective = modules.discriminator, OBJECTIVES[config.loss]
+    discriminator, plain = modules.discriminator, OBJECTIVES[config.loss]
+    augments = config.augment != "none"
 
     def update(
         gradient: Params, optimizer: Any, params: Params, seen: jax.Array
@@ -178,20 +185,31 @@ def _make_step(
         rate = schedules.learning_rate(config, seen)
         return optax.apply_updates(params, optax.tree.scale(-rate, updates)), optimizer
 
-    def gradients_of(params: Params, real: jax.Array, fake: jax.Array, label, seen) -> Gradients:
+    def gradients_of(state: State, real: jax.Array, fake: jax.Array, label, seen) -> Gradients:
+        params, objective = state.params.discriminator, plain
+        if config.lecam:
+            objective = lecam(plain, config.lecam, state.adaptive.logits)
         if not (config.r1 or config.r2):
             return alternating(discriminator, objective, params, real, fake, label)
         weights = schedules.penalties(config, seen)
         return with_penalties(discriminator, objective, params, real, fake, label, weights)
 
+    def seen_by_d(image: jax.Array, key: jax.Array, state: State) -> jax.Array:
+        return augment(image, key, state.adaptive.probability) if augments else image
+
     def step(state: State, batch: Batch) -> tuple[State, Metrics]:
         (g_params, d_params), label = state.params, batch.label
         size = label.shape[0]
         seen = (state.step + 1).astype(jnp.float32) * size
-        latent = jax.random.normal(jax.random.fold_in(key, state.step), (size, config.latent_size))
-        fake, pull_back = jax.vjp(lambda params: sample(params, latent, label), g_params)
+        once = jax.random.fold_in(key, state.step)
+        latent = jax.random.normal(once, (size, config.latent_size))
+        for_real, for_fake = jax.random.split(jax.random.fold_in(once, 1))
+        real = seen_by_d(normalize(batch.image), for_real, state)
+        fake, pull_back = jax.vjp(
+            lambda params: seen_by_d(sample(params, latent, label), for_fake, state), g_params
+        )
 
-        found = gradients_of(d_params, normalize(batch.image), fake, label, seen)
+        found = gradients_of(state, real, fake, label, seen)
         d_params, d_optimizer = update(
             found.gradient, state.optimizer.discriminator, d_params, seen
         )
@@ -203,7 +221,11 @@ def _make_step(
         ema = optax.incremental_update(g_params, state.ema, 1.0 - decay)
         params, optimizer = Pair(g_params, d_params), Pair(g_optimizer, d_optimizer)
         real_logit, fake_logit = map(jnp.mean, found.logits)
-        metrics = Metrics(found.loss, g_loss, real_logit, fake_logit, found.penalty)
-        return State(params, optimizer, ema, state.step + 1), metrics
+        probability = state.adaptive.probability
+        metrics = Metrics(found.loss, g_loss, real_logit, fake_logit, found.penalty, probability)
+        if config.augment == "adaptive":
+            probability = adapted(probability, found.logits, config.augment_probability)
+        adaptive = Adaptive(probability, averaged(state.adaptive.logits, found.logits))
+        return State(params, optimizer, ema, adaptive, state.step + 1), metrics
 
     return step

@@ -56,6 +56,7 @@ class StepReport(NamedTuple):
         real_logit: Mean logit of the real images.
         fake_logit: Mean logit of the generated images.
         penalty: Sum of the weighted gradient penalties.
+        augmentation: Probability of each augmentation of what D sees.
         images_per_second: Real images a second since the last report; None where that time held a
             compilation.
     """
@@ -68,6 +69,7 @@ class StepReport(NamedTuple):
     real_logit: float
     fake_logit: float
     penalty: float
+    augmentation: float
     images_per_second: float | None = None
 
     def line(self) -> dict[str, Any]:

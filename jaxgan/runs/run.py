@@ -20,8 +20,8 @@ from jaxgan.version import __version__
 _NAME = "config.json"
 _MAX_BYTES = 1 << 20
 # Of run directories, which grows when what lies in them changes; not when an option is added.
-# 6: a fingerprint of the data, defaults resolved, metrics.jsonl beside the checkpoints.
-_FORMAT = 6
+# 7: class names, state of augmentations.
+_FORMAT = 7
 _TYPES = typing.get_type_hints(TrainConfig)
 
 
@@ -141,7 +141,8 @@ def _parsed(path: Path, content: dict[str, Any]) -> Run:
     fingerprint = _typed(images["fingerprint"], str, "fingerprint")
     origin = _typed(content["origin"], str | None, "origin")
     try:
-        spec = ImageSpec(shape, _typed(images["classes"], int, "classes"))
+        names = tuple(_typed(name, str, "names") for name in images["names"])
+        spec = ImageSpec(shape, _typed(images["classes"], int, "classes"), names)
         return Run(path, TrainConfig(**values), spec, count, fingerprint, origin)
     except UserError as error:
         raise ValueError(first_line(error)) from error

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import jax
 
-from jaxgan.config import ImageSpec, TrainConfig, option
+from jaxgan.config import ImageSpec, TrainConfig, option, resolved
 from jaxgan.errors import UserError
 from jaxgan.gan import networks
-from jaxgan.gan.step import State
+from jaxgan.gan.step import state_shape
 
 # Parameters of glibc's mallopt(3).
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -2, -3, -4, -8
@@ -83,21 +83,21 @@ def _glibc(name: str) -> Callable[..., object]:
 
 def step_bytes(config: TrainConfig, spec: ImageSpec) -> int:
     """Return roughly how many bytes the temporaries of a training step take."""
-    return networks.step_bytes(spec, config.width, config.batch_size, config.residuals)
+    return networks.step_bytes(resolved(config, spec), spec)
 
 
-def require_enough(config: TrainConfig, spec: ImageSpec, shape: State) -> None:
+def require_enough(config: TrainConfig, spec: ImageSpec) -> None:
     """Raise ``UserError`` where the system would end the process for want of memory.
 
     Args:
         config: Configuration of the run.
         spec: Of its images.
-        shape: Shapes and dtypes of its state.
     """
     have = free()
     if have is None:
         return
-    weights = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(shape))
+    state = state_shape(config, spec)
+    weights = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
     # The state, the next one, and what is on its way to the disk.
     need = 3 * weights + step_bytes(config, spec)
     if need > have:
@@ -109,7 +109,7 @@ def require_enough(config: TrainConfig, spec: ImageSpec, shape: State) -> None:
 
 def sizes(config: TrainConfig) -> str:
     """Return the options that memory depends on."""
-    names = ["batch_size", "width"] + ["residuals"] * (config.residuals > 0)
+    names = ["batch_size", "width"] + ["residuals"] * bool(config.residuals)
     return " and ".join(f"{option(name)} {getattr(config, name)}" for name in names)
 
 

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -72,11 +73,10 @@ class Session:
         self.watch(Started(config, step, last, due.steps_per_epoch, due.steps_per_tick))
         with Log(self.run.path / "metrics.jsonl", self.store.log_copy, restored.mark) as log:
             meter = TrainingMeter(config, due, step, log, self.watch)
-            saving = _Saving(self, log)
+            saving, ended = _Saving(self, log), cadence(before, self.run.count)
             while step < last and not meter.out_of_time() and not self.stop():
                 if step == first:  # the run goes on past what was its end
-                    ended = cadence(before, self.run.count)
-                    log.drop_last_step(lambda one: is_of_an_end(one, before, ended))
+                    log.drop_last_step(partial(is_of_an_end, config=before, cadence=ended))
                 batches = self._batches(step)
                 state, metrics = self.gan.steps(state, batches)
                 step += len(batches.label)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -55,10 +54,9 @@ def train(
     _log.info("reading %s from %s", config.dataset, config.data_dir)
     dataset = load(config.dataset, config.data_dir, first=config.train_images)
     _require_batch(config, len(dataset.image))
-    spec = dataset.spec if config.conditional else dataclasses.replace(dataset.spec, classes=0)
+    spec = dataset.spec if config.conditional else dataset.spec.unlabelled()
     memory.reuse(memory.step_bytes(config, spec))  # before JAX starts
-    shape = state_shape(config, spec)
-    memory.require_enough(config, spec, shape)
+    memory.require_enough(config, spec)
     start = origin.state(config, spec) if origin else None
     with (
         _enough_memory(config),
@@ -66,6 +64,7 @@ def train(
     ):
         name = origin.name if origin else None
         run, known = begin(config, spec, len(dataset.image), dataset.fingerprint(), name)
+        shape = state_shape(run.config, spec)
         gan = make_gan(run.config, spec, run.config.convolution)
         evaluator = Evaluator(run.config, spec, dataset, gan)
         store.sweep()
