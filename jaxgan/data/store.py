@@ -18,6 +18,7 @@ import hashlib
 import io
 import json
 import math
+import mmap
 import os
 import shutil
 import tempfile
@@ -57,6 +58,12 @@ class Dataset(NamedTuple):
     def fingerprint(self) -> str:
         """Return the SHA-256 of shape, number of classes, images and labels: 64 hex digits."""
         return self.sha256 or _fingerprint(self.spec, _blocks(self.image), self.label)
+
+    def release(self) -> None:
+        """Let go of the pages of a mapped file that were read: else they count as our memory."""
+        mapped = getattr(self.image, "_mmap", None)
+        if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+            mapped.madvise(mmap.MADV_DONTNEED)
 
     def first(self, count: int) -> Dataset:
         """Return a dataset of the first so many images."""

@@ -10,20 +10,18 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxgan.config import MAX_STEPS, TrainConfig, changes, option
-from jaxgan.data.dataset import Dataset
-from jaxgan.data.order import batch_indices
 from jaxgan.errors import TrainingError
 from jaxgan.gan import convolution, networks
-from jaxgan.gan.step import GAN, Batch, State, steps_per_call
+from jaxgan.gan.step import GAN, State, steps_per_call
 from jaxgan.runs.log import Log, Started, Watch
 from jaxgan.runs.run import Run
 from jaxgan.runs.store import Restored, Store
 from jaxgan.training import memory
 from jaxgan.training.cadence import Cadence, cadence
 from jaxgan.training.evaluator import Evaluator
+from jaxgan.training.feed import Feed
 from jaxgan.training.meter import ADVICE, TrainingMeter, is_of_an_end
 from jaxgan.training.samples import Samples
 
@@ -37,7 +35,7 @@ class Session:
     Attributes:
         run: The run.
         gan: Its pure functions.
-        dataset: Its images.
+        feed: Its batches.
         store: Its checkpoints.
         sheets: Its sheets of samples.
         evaluator: What measures the generator.
@@ -47,7 +45,7 @@ class Session:
 
     run: Run
     gan: GAN
-    dataset: Dataset
+    feed: Feed
     store: Store
     sheets: Samples
     evaluator: Evaluator
@@ -77,9 +75,10 @@ class Session:
             while step < last and not meter.out_of_time() and not self.stop():
                 if step == first:  # the run goes on past what was its end
                     log.drop_last_step(partial(is_of_an_end, config=before, cadence=ended))
-                batches = self._batches(step)
+                steps = self._call(step)
+                batches = self.feed.take(steps, self._call(steps.stop))
                 state, metrics = self.gan.steps(state, batches)
-                step += len(batches.label)
+                step = steps.stop
                 meter.add(metrics, step)  # one call late, so that the device works on the next
                 if step % due.steps_per_tick == 0 or saving.is_late():
                     meter.pause()
@@ -113,22 +112,15 @@ class Session:
         if saves or saving.is_late():
             saving.save(state)
 
-    def _batches(self, step: int) -> Batch:
-        """Return the batches of the next call: arrays [K, B, ...].
+    def _call(self, step: int) -> range:
+        """Return the steps of the call that begins with a step.
 
         Calls end where K or the tick divides the steps, wherever a run was interrupted, so that it
         goes on by the same programs.
         """
-        config, most, per_tick = self.run.config, steps_per_call(), self.cadence.steps_per_tick
+        most, per_tick = steps_per_call(), self.cadence.steps_per_tick
         place = step % per_tick
-        end = min(place // most * most + most, per_tick) - place + step
-        index = np.stack(
-            [
-                batch_indices(config.seed, number, config.batch_size, self.run.count)
-                for number in range(step, end)
-            ]
-        )
-        return Batch(self.dataset.image[index], self.dataset.label[index])
+        return range(step, min(place // most * most + most, per_tick) - place + step)
 
     def introduce(self, known: Run | None, state: State) -> None:
         """Log what is trained, and from where.

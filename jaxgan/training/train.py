@@ -19,6 +19,7 @@ from jaxgan.runs.run import Run, begin
 from jaxgan.runs.store import Restored, Store
 from jaxgan.training import memory, plot, samples
 from jaxgan.training.evaluator import Evaluator
+from jaxgan.training.feed import Feed
 from jaxgan.training.session import Session
 
 _log = logging.getLogger(__name__)
@@ -57,7 +58,6 @@ def train(
     spec = dataset.spec if config.conditional else dataset.spec.unlabelled()
     memory.reuse(memory.step_bytes(config, spec))  # before JAX starts
     memory.require_enough(config, spec)
-    start = origin.state(config, spec) if origin else None
     with (
         _enough_memory(config),
         Store(Path(config.run_dir), config.keep_checkpoints) as store,
@@ -67,6 +67,7 @@ def train(
         shape = state_shape(run.config, spec)
         gan = make_gan(run.config, spec, run.config.convolution)
         evaluator = Evaluator(run.config, spec, dataset, gan)
+        start = origin.state(run, gan.init) if origin else None
         store.sweep()
         restored = store.restore_newest(shape)
         run.write()
@@ -76,8 +77,11 @@ def train(
             store.save(start, Mark())  # so that the state that it starts from is its own
         if not (run.path / "samples" / "real.png").exists():
             samples.write_real(run.path, spec, dataset)
-        with samples.Samples(run.path, run.config, spec, gan) as sheets:
-            session = Session(run, gan, dataset, store, sheets, evaluator, watch, stop)
+        with (
+            samples.Samples(run.path, run.config, spec, gan) as sheets,
+            Feed(dataset, config.seed, config.batch_size) as feed,
+        ):
+            session = Session(run, gan, feed, store, sheets, evaluator, watch, stop)
             session.introduce(known, restored.state)
             session.train(restored, known.config if known else run.config)
     if records := read_log(run.path / "metrics.jsonl"):
