@@ -252,7 +252,7 @@ class TrainConfig:
     epochs: int | None = setting(
         None,
         """Passes over the training images; a finished run continues when this is raised. None: 30,
-        or as many as show 1.8 million images.""",
+        or as many as show about 1.8 million images.""",
         group=RUN, minimum=1, may_change=True, neutral=None,
     )  # fmt: skip
     minutes: float | None = setting(

@@ -13,39 +13,67 @@ from jaxgan.gan.latents import latents
 from jaxgan.gan.networks import (
     DiscriminatorNetwork,
     GeneratorNetwork,
-    channels,
     count,
     generator,
-    halvings,
+    maps,
 )
 
-SIZES = [(28, 28, 1), (32, 32, 3), (16, 16, 1), (20, 24, 1), (44, 44, 3), (60, 60, 1), (64, 64, 3)]
+SIZES = [
+    (28, 28, 1), (32, 32, 3), (16, 16, 1), (20, 24, 1), (44, 44, 3), (60, 60, 1), (64, 64, 4),
+    (64, 96, 3), (128, 128, 3), (256, 192, 4), (132, 140, 1),
+]  # fmt: skip
 LATENT = 16
 
 
 @pytest.mark.parametrize("classes", (10, 0))
 @pytest.mark.parametrize("shape", SIZES)
-def test_shapes_and_ranges(shape, classes):
+@pytest.mark.parametrize("backend", ("xla", "gemm", "litert"))
+def test_shapes(shape, classes, backend):
     spec, batch = ImageSpec(shape, classes), 3
     label = jnp.arange(batch) if classes else None
-    latent = 10 * jax.random.normal(jax.random.key(0), (batch, LATENT))
-    for backend in ("xla", "gemm", "litert"):
-        image, _ = GeneratorNetwork(spec, 4, backend).init_with_output(
-            jax.random.key(1), latent, label
-        )
-        assert image.shape == (batch, *shape)
-        assert image.dtype == jnp.float32
-        assert -1 <= image.min() < image.max() <= 1
-        logit, _ = DiscriminatorNetwork(spec, 4, backend).init_with_output(
-            jax.random.key(2), image, label
-        )
-        assert logit.shape == (batch,)
-        assert logit.dtype == jnp.float32
+    latent, key = jnp.zeros((batch, LATENT)), jax.random.key(0)
+    draw = GeneratorNetwork(spec, 4, backend, residuals=2).init_with_output
+    image, _ = jax.eval_shape(draw, key, latent, label)
+    assert (image.shape, image.dtype) == ((batch, *shape), jnp.float32)
+    rate = DiscriminatorNetwork(spec, 4, backend).init_with_output
+    logit, _ = jax.eval_shape(rate, key, image, label)
+    assert (logit.shape, logit.dtype) == ((batch,), jnp.float32)
 
 
-def test_halvings_and_channels():
-    assert [halvings(size, size) for size in (16, 20, 28, 32, 60, 64)] == [2, 2, 2, 3, 2, 4]
-    assert [channels(32, level) for level in (1, 2, 3, 4)] == [32, 64, 128, 128]
+@pytest.mark.parametrize("shape", [(28, 28, 1), (128, 132, 4)])
+def test_images_are_in_range(shape):
+    generator = GeneratorNetwork(ImageSpec(shape, 0), 4, "xla", residuals=2)
+    latent = 10 * jax.random.normal(jax.random.key(0), (3, LATENT))
+    image, _ = jax.jit(generator.init_with_output)(jax.random.key(1), latent)
+    assert -1 <= image.min() < image.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("side", "strides", "channels"),
+    [
+        (16, [2, 2], [32, 64]),
+        (28, [2, 2], [32, 64]),
+        (32, [2, 2, 2], [32, 64, 128]),
+        (48, [2, 2, 2], [32, 64, 128]),
+        (64, [2, 2, 2, 2], [16, 32, 64, 128]),
+        (96, [2, 2, 2, 2], [16, 32, 64, 128]),
+        (128, [4, 2, 2, 2], [16, 32, 64, 128]),
+        (256, [4, 2, 2, 2, 2], [16, 32, 64, 128, 128]),
+    ],
+)
+def test_maps_shrink_to_4_to_7_and_channels_double_inwards(side, strides, channels):
+    found = maps(side, side, 32)
+    assert [level.stride for level in found] == strides
+    assert [level.channels for level in found] == channels
+    assert 4 <= side // np.prod(strides) <= 7
+
+
+def test_every_admissible_size_has_maps_of_whole_sides():
+    for height in range(16, 257, 4):
+        for width in range(16, 257, 4):
+            shrunk = int(np.prod([level.stride for level in maps(height, width, 8)]))
+            assert height % shrunk == width % shrunk == 0
+            assert min(height, width) // shrunk >= 4
 
 
 def test_parameter_counts_by_hand():
@@ -158,9 +186,11 @@ def test_an_image_does_not_depend_on_its_batch():
     assert jnp.allclose(whole[3], alone[0], atol=1e-6)
 
 
-@pytest.mark.parametrize("shape", [(12, 12, 1), (68, 68, 1), (30, 30, 1), (28, 28, 2), (28, 26, 1)])
+@pytest.mark.parametrize(
+    "shape", [(12, 12, 1), (260, 64, 1), (30, 30, 1), (28, 28, 2), (28, 26, 1), (28, 28, 5)]
+)
 def test_other_shapes_are_refused(shape):
-    with pytest.raises(UserError, match="multiples of 4 from 16 to 64"):
+    with pytest.raises(UserError, match="multiples of 4 from 16 to 256"):
         ImageSpec(shape, 10)
 
 

@@ -65,7 +65,7 @@ class Origin(NamedTuple):
         return state._replace(step=jnp.int32(step))
 
     def _transferred(self, run: Run, fresh: State) -> State:
-        """Return a state at step 0 that has this one's weights; ``ValueError`` if they do not fit."""
+        """Return a state at step 0 with these weights; ``ValueError`` if they do not fit."""
         same_labels = (self.run.spec.classes, self.run.spec.names) == (
             run.spec.classes, run.spec.names,
         )  # fmt: skip

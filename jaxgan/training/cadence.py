@@ -76,6 +76,4 @@ def cadence(config: TrainConfig, count: int) -> Cadence:
 
 def _epochs(images: int) -> int:
     """Return the default number of epochs of so many images each."""
-    if images > _MAX_EPOCH:
-        return -(-_RUN_IMAGES // images)
-    return max(_EPOCHS, -(-_RUN_IMAGES // images))
+    return max(_EPOCHS if images <= _MAX_EPOCH else 1, round(_RUN_IMAGES / images))
