@@ -121,7 +121,8 @@ class TrainConfig:
 
     dataset: str = setting(
         "mnist",
-        "mnist, fashion_mnist, kmnist, emnist/digits, or stacked_mnist (without labels).",
+        """Name of a prepared dataset (see: jaxgan data --help), or stacked_mnist, which is made of
+        mnist.""",
         group=DATA,
     )
     data_dir: str = setting(
@@ -266,8 +267,9 @@ class TrainConfig:
         group=RUN, minimum=0, maximum=MAX_SEED,
     )  # fmt: skip
     run_dir: str = setting(
-        "checkpoints/mnist",
-        "Folder of the run: config, metrics, samples, checkpoints, the finished generator.",
+        "checkpoints/{dataset}",
+        """Folder of the run: config, metrics, samples, checkpoints, the finished generator.
+        {dataset} stands for the name of the dataset.""",
         group=RUN, may_change=True,
     )  # fmt: skip
     fork: str | None = setting(
@@ -315,6 +317,8 @@ class TrainConfig:
     )
 
     def __post_init__(self) -> None:
+        folder = self.run_dir.replace("{dataset}", self.dataset.replace("/", "-"))
+        object.__setattr__(self, "run_dir", folder)
         for field in dataclasses.fields(self):
             _check_bounds(field.name, getattr(self, field.name), settings()[field.name])
         if self.components is not None and self.components > self.latent_size:
@@ -435,3 +439,6 @@ def differences(old: TrainConfig, new: TrainConfig) -> list[tuple[str, Any, Any]
     """Return those of the ``changes`` that a resumed run may not have."""
     known = settings()
     return [change for change in changes(old, new) if not known[change[0]].may_change]
+
+
+DEFAULT_RUN_DIR = TrainConfig().run_dir  # what commands look at where none is named

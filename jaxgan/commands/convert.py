@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, NoReturn
 
 from jaxgan.commands import cli
-from jaxgan.config import BATCH_SIZES, MAX_BATCH, Quantization, TrainConfig
+from jaxgan.config import BATCH_SIZES, DEFAULT_RUN_DIR, MAX_BATCH, Quantization, TrainConfig
 from jaxgan.console import output
 from jaxgan.errors import UserError
 
@@ -22,7 +22,7 @@ class ConvertConfig:
     A JSON file beside it, of the same name, holds what was measured.
     """
 
-    checkpoint: Path = Path(TrainConfig.run_dir)
+    checkpoint: Path = Path(DEFAULT_RUN_DIR)
     """Run directory of train.py."""
 
     out: Path = Path("generator.tflite")

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import tyro
 
 from jaxgan.commands import cli
-from jaxgan.config import TrainConfig
+from jaxgan.config import DEFAULT_RUN_DIR
 from jaxgan.console import output
 from jaxgan.errors import UserError
 
@@ -18,7 +18,7 @@ from jaxgan.errors import UserError
 class InspectConfig:
     """Show a run's checkpoints, the arrays of one of them, and the run's options."""
 
-    run_dir: tyro.conf.Positional[Path] = Path(TrainConfig.run_dir)
+    run_dir: tyro.conf.Positional[Path] = Path(DEFAULT_RUN_DIR)
     """Run directory of train.py."""
 
     step: cli.OptionalInt = None
