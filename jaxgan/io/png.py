@@ -12,7 +12,7 @@ from jaxgan.errors import UserError
 
 MAX_SIDE = 1_000_000  # pixels; libpng's own bound
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_COLOURS = {1: 0, 3: 2}  # PNG's colour types: grey, red-green-blue
+_COLOURS = {1: 0, 3: 2, 4: 6}  # PNG's colour types: grey, red-green-blue, those with alpha
 
 
 class Picture(NamedTuple):
@@ -22,7 +22,7 @@ class Picture(NamedTuple):
         levels: uint8 [height, width, channels].
         height: In pixels.
         width: In pixels.
-        channels: 1 for grey, 3 for red-green-blue.
+        channels: 1 for grey, 3 for red-green-blue, 4 for those and straight alpha.
     """
 
     levels: bytes | bytearray
@@ -32,7 +32,7 @@ class Picture(NamedTuple):
 
 
 def grid(levels: bytes | bytearray, shape: tuple[int, int, int], columns: int) -> Picture:
-    """Return images as one picture, row by row; places left over in the last row are black.
+    """Return images as one picture, row by row; places left over in the last row are 0.
 
     Args:
         levels: uint8 [N, H, W, C].
