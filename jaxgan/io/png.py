@@ -73,7 +73,8 @@ def encode(picture: Picture, text: Mapping[str, str]) -> bytes:
 
     Args:
         picture: The picture.
-        text: Keyword → text in Latin-1, written in this order as tEXt chunks right after IHDR.
+        text: Keyword in ASCII → text, written in this order right after IHDR: as tEXt chunks, as
+            iTXt where a text is not ASCII.
     """
     levels, height, width, channels = picture
     line = width * channels
@@ -85,10 +86,9 @@ def encode(picture: Picture, text: Mapping[str, str]) -> bytes:
     packed.append(packer.flush())
     head = struct.pack(">2I5B", width, height, 8, _COLOURS[channels], 0, 0, 0)
     chunks = [_chunk(b"IHDR", head)]
-    chunks += [
-        _chunk(b"tEXt", f"{keyword}\0{value}".encode("latin-1", "replace"))
-        for keyword, value in text.items()
-    ]
+    for keyword, value in text.items():
+        kind, gap = (b"tEXt", 1) if value.isascii() else (b"iTXt", 5)  # not compressed, no language
+        chunks.append(_chunk(kind, keyword.encode() + bytes(gap) + value.encode()))
     chunks += [_chunk(b"IDAT", b"".join(packed)), _chunk(b"IEND", b"")]
     return _SIGNATURE + b"".join(chunks)
 
@@ -98,18 +98,33 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def read_texts(content: bytes) -> list[tuple[str, str]]:
-    """Return the keywords and texts of a PNG file's tEXt chunks, in order.
+    """Return the keywords and texts of a PNG file's tEXt and iTXt chunks, in order.
 
-    Bytes that are no printable ASCII are given as ``\\x1b``, so that a line stays one. Compressed
-    text is left alone, and no pixel is unpacked.
+    Where a text is no UTF-8 or has control characters, all but printable ASCII is given as
+    ``\\x1b``, so that a line stays one. Compressed text is left alone, and no pixel is unpacked.
 
     Raises:
         ValueError: It is no PNG file, or damaged.
     """
     if not content.startswith(_SIGNATURE):
         raise ValueError("no PNG file")
-    texts = [body.partition(b"\0") for kind, body in _read_chunks(content) if kind == b"tEXt"]
-    return [(_printable(keyword), _printable(text)) for keyword, _, text in texts]
+    found = (_read_text(kind, body) for kind, body in _read_chunks(content))
+    return [(_printable(one[0]), _printable(one[1])) for one in found if one]
+
+
+def _read_text(kind: bytes, body: bytes) -> tuple[bytes, bytes] | None:
+    """Return the keyword and text of a chunk; None where it is none, or compressed."""
+    if kind not in (b"tEXt", b"iTXt"):
+        return None
+    keyword, zero, text = body.partition(b"\0")
+    if kind == b"iTXt" and zero:
+        if len(text) >= 2 and text[0]:
+            return None
+        *names, text = text[2:].split(b"\0", 2)  # the language, and the keyword translated to it
+        zero = zero if len(names) == 2 else b""
+    if not zero:
+        raise ValueError("damaged: a text without its keyword")
+    return keyword, text
 
 
 def _read_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -127,4 +142,10 @@ def _read_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _printable(text: bytes) -> str:
+    try:
+        shown = text.decode()
+    except UnicodeDecodeError:
+        shown = "\n"
+    if not re.search(r"[\x00-\x1f\x7f-\x9f]", shown):
+        return shown
     return re.sub(rb"[^ -~]", lambda byte: b"\\x%02x" % byte[0][0], text).decode("ascii")

@@ -29,11 +29,16 @@ std::uint32_t checksum(const std::uint8_t* bytes, std::size_t size) {
   return static_cast<std::uint32_t>(crc32_z(0, bytes, size));
 }
 
-// Length, type, keyword, 0, text, checksum of all but the length.
+// Length, type, keyword, 0, text, checksum of all but the length. In between, an iTXt says that it is
+// not compressed, by two zeros, and names neither a language nor a translated keyword.
 void append_text(Bytes& bytes, const std::string& keyword, const std::string& text) {
-  append_number(bytes, static_cast<std::uint32_t>(keyword.size() + 1 + text.size()));
+  const bool ascii = std::all_of(text.begin(), text.end(), [](char letter) {
+    return static_cast<unsigned char>(letter) < 0x80;
+  });
+  const std::string content =
+      (ascii ? "tEXt" : "iTXt") + keyword + std::string(ascii ? 1 : 5, '\0') + text;
+  append_number(bytes, static_cast<std::uint32_t>(content.size() - 4));
   const std::size_t start = bytes.size();
-  const std::string content = "tEXt" + keyword + '\0' + text;
   bytes.insert(bytes.end(), content.begin(), content.end());
   append_number(bytes, checksum(bytes.data() + start, content.size()));
 }
@@ -74,7 +79,9 @@ Bytes encode_png(const Picture& picture, const Texts& texts) {
   header.version = PNG_IMAGE_VERSION;
   header.width = static_cast<png_uint_32>(picture.shape.width);
   header.height = static_cast<png_uint_32>(picture.shape.height);
-  header.format = picture.shape.channels == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB;
+  header.format = picture.shape.channels == 1   ? PNG_FORMAT_GRAY
+                  : picture.shape.channels == 3 ? PNG_FORMAT_RGB
+                                                : PNG_FORMAT_RGBA;
   png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(header);
   Bytes content(size);
   if (png_image_write_to_memory(&header, content.data(), &size, 0, picture.pixels.data(), 0,
@@ -108,10 +115,21 @@ Texts read_texts(const Bytes& content, const std::string& name) {
     const std::string type(body - 4, body);
     place += size + 12;
     if (type == "IEND") return texts;
-    if (type != "tEXt") continue;
+    if (type != "tEXt" && type != "iTXt") continue;
     const auto middle = std::find(body, end, std::uint8_t{0});
     if (middle == end) throw fail("a damaged PNG file");
-    texts.emplace_back(std::string(body, middle), std::string(middle + 1, end));
+    auto start = middle + 1;
+    if (type == "iTXt") {
+      if (end - start < 2) throw fail("a damaged PNG file");
+      if (*start != 0) continue;  // compressed
+      start += 2;
+      for (int names = 0; names < 2; ++names) {  // language and translated keyword
+        start = std::find(start, end, std::uint8_t{0});
+        if (start == end) throw fail("a damaged PNG file");
+        ++start;
+      }
+    }
+    texts.emplace_back(std::string(body, middle), std::string(start, end));
   }
 }
 

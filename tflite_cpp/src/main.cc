@@ -22,7 +22,8 @@ namespace {
 using namespace jaxgan;
 
 void draw_pictures(Generator& generator, const Options& options, const Target& target) {
-  const Sample sample = choose(options.sampling, generator.latent_size(), generator.classes());
+  const Sample sample = choose(options.sampling, generator.latent_size(), generator.classes(),
+                               generator.class_names());
   const std::size_t columns = std::min(
       sample.count,
       options.columns ? static_cast<std::size_t>(*options.columns) : sample.columns);
