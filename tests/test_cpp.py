@@ -206,6 +206,69 @@ def test_colour_images(both, tmp_path):
     assert np.abs(pixels(tmp_path / "cpp.png") - pixels(tmp_path / "py.png")).max() <= 1
 
 
+@pytest.fixture(scope="module")
+def named(tmp_path_factory):
+    """Return an untrained generator of images with alpha and named classes."""
+    path = tmp_path_factory.mktemp("named") / "g.tflite"
+    config = TrainConfig(width=4, latent_size=16)
+    spec = ImageSpec((32, 32, 4), 3, ("cat", "Hot dog, plain", "日本"))
+    convert(Snapshot(config, spec, make_gan(config, spec).init().ema, 0), path, batch_sizes=(1, 7))
+    return path
+
+
+def test_images_with_alpha_are_the_same_bits_in_both(both, named, tmp_path):
+    options = ("--model", named, "--count", "9", "--columns", "5")
+    both(*options, "--out", tmp_path / "{}.png")
+    for name in ("cpp", "py"):
+        with Image.open(tmp_path / f"{name}.png") as image:
+            assert image.mode == "RGBA"
+    np.testing.assert_array_equal(pixels(tmp_path / "cpp.png"), pixels(tmp_path / "py.png"))
+    assert pixels(tmp_path / "cpp.png").shape == (64, 160, 4)
+    assert not pixels(tmp_path / "cpp.png")[32:, 128:].any()  # the place left over
+    both(*options, "--out", tmp_path / "{}.npy")
+    drawn = np.load(tmp_path / "cpp.npy")
+    np.testing.assert_array_equal(drawn, np.load(tmp_path / "py.npy"))
+    np.testing.assert_array_equal(drawn[8], pixels(tmp_path / "cpp.png")[32:, 96:128])
+
+
+def test_classes_are_drawn_by_name(both, program, named, tmp_path):
+    options = ("--model", named, "--count", "4", "--out", tmp_path / "{}.png")
+    drawn = []
+    for label in ("日本,CAT,Hot dog, plain,0", "2,0,1,0"):
+        both(*options, "--label", label)
+        assert head(tmp_path / "cpp.png") == head(tmp_path / "py.png")
+        drawn.append((tmp_path / "cpp.png").read_bytes())
+    assert drawn[0] == drawn[1]
+    said = draw(program, "--describe", tmp_path / "cpp.png").stdout
+    assert "jaxgan.labels: 日本,cat,Hot dog, plain,cat\n" in said
+    assert both("--describe", tmp_path / "py.png") == (said.encode(), said.encode())
+    info = draw(program, "--model", named, "--info").stdout
+    assert "classes: 3 (cat, Hot dog, plain, 日本)\n" in info
+
+
+@pytest.mark.parametrize("language", ["c++", "python"])
+def test_a_name_that_no_class_has(sanitized, named, tmp_path, language):
+    options = ("--model", named, "--out", tmp_path / "x.png", "--label", "cat,Hot dig, plain")
+    done = started(language, sanitized, *options)
+    refused(done, 2, "--label: expected names of classes, or numbers from 0 to 2", "'Hot dig'")
+    refused(done, 2, "the names are: cat, Hot dog, plain, ")
+    done = started(language, sanitized, *options[:-1], "kat")
+    refused(done, 2, "got 'kat' (did you mean 'cat'?)")
+
+
+@pytest.mark.parametrize(
+    "names", ["", "a\nb", "a\nb\nb", "a\nb\n\x1b[31m", "a\nb\n" + 201 * "x", "a\nb\n\n"], ids=ascii
+)
+def test_names_that_do_not_fit_the_classes(sanitized, named, tmp_path, names):
+    def change(changed, graph, first):
+        entry = next(one for one in changed.metadata if one.name == b"jaxgan.class_names")
+        changed.buffers[entry.buffer].data = np.frombuffer(names.encode(), np.uint8)
+
+    path = changed(tmp_path / "model", change, named)
+    done = run(sanitized, "--model", path, "--info")
+    refused(done, 3, "class_names", "convert it again")
+
+
 def test_info(program, model):
     first, *lines = draw(program, "--model", model, "--info").stdout.splitlines()
     assert first == f"{model}: {model.stat().st_size} bytes"

@@ -26,6 +26,13 @@ def test_the_library_has_the_same_levels():
     np.testing.assert_array_equal(to_levels(values), images.to_uint8(values))
 
 
+def test_the_library_divides_by_alpha_as_numpy_does():
+    values = np.random.default_rng(0).uniform(-1.1, 1.1, (200_000, 4)).astype(np.float32)
+    values[::2, 3] = values[::2, 3] * np.float32(0.01) - np.float32(0.99)  # almost transparent
+    values[::97, 1] = np.nan
+    np.testing.assert_array_equal(to_levels(values), images.to_uint8(values))
+
+
 def test_straight_colours_are_divided_by_their_alpha_and_rounded_once():
     half_red = [0.0, -1.0, -1.0, 0.0]  # 0.5 of red, premultiplied by an alpha of 0.5
     faint = [-0.99, -1.0, -1.0, -0.98]  # 0.005 of 0.01: half, at an alpha of 2.55 levels
@@ -120,12 +127,12 @@ def test_text_stands_right_behind_the_head_in_order():
     while at < len(content):
         length = int.from_bytes(content[at : at + 4], "big")
         kinds.append(content[at + 4 : at + 8].decode())
-        if kinds[-1] == "tEXt":
+        if kinds[-1] in ("tEXt", "iTXt"):
             keyword, text = list(TEXT.items())[len(kinds) - 2]
-            chunk = f"{keyword}\0{text}".encode("latin-1")
-            assert content[at + 8 : at + 8 + length] == chunk
+            gap = "\0" if kinds[-1] == "tEXt" else "\0\0\0\0\0"
+            assert content[at + 8 : at + 8 + length] == f"{keyword}{gap}{text}".encode()
         at += 12 + length
-    assert kinds == ["IHDR", "tEXt", "tEXt", "tEXt", "IDAT", "IEND"]
+    assert kinds == ["IHDR", "tEXt", "iTXt", "tEXt", "IDAT", "IEND"]
     with Image.open(io.BytesIO(content)) as image:
         assert image.text == TEXT
         np.testing.assert_array_equal(image, PICTURE)
@@ -135,8 +142,22 @@ def test_text_is_read_back_a_line_each(tmp_path):
     path = tmp_path / "x.png"
     images.write_png(path, PICTURE, {**TEXT, "evil": "a\nb\x1b[31m"})
     shown = [*TEXT.items(), ("evil", r"a\x0ab\x1b[31m")]
-    shown[1] = ("jaxgan.model", r"\xe9")
     assert png.read_texts(path.read_bytes()) == shown
+
+
+def test_text_in_latin_1_is_shown_by_its_bytes():
+    content = images.encode_png(PICTURE)
+    chunk = png._chunk(b"tEXt", b"a\0\xe9")
+    assert png.read_texts(content[:33] + chunk + content[33:]) == [("a", r"\xe9")]
+
+
+@pytest.mark.parametrize(
+    "body", [b"a", b"a\0", b"a\0\0", b"a\0\0\0", b"a\0\0\0en", b"a\0\0\0en\0b"]
+)
+def test_international_text_that_is_cut_off_is_damage(body):
+    content = images.encode_png(PICTURE)
+    with pytest.raises(ValueError, match="damaged"):
+        png.read_texts(content[:33] + png._chunk(b"iTXt", body) + content[33:])
 
 
 def test_any_damage_is_seen():
