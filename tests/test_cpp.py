@@ -24,6 +24,7 @@ from jaxgan.config import ImageSpec, TrainConfig
 from jaxgan.export import graph as flatbuffers
 from jaxgan.export.convert import convert
 from jaxgan.gan.step import make_gan
+from jaxgan.io.tensorflow import load_tensorflow
 from jaxgan.runs.run import Snapshot
 
 
@@ -564,7 +565,16 @@ def test_mutants_end_with_a_documented_code(sanitized, model, plain_model, tmp_p
 
 CORPUS = BUILDS.parent / "tests" / "fuzz" / "corpus" / "tflite"
 SOUND = CORPUS / "digits-none.tflite"
-NAMES = {7: "lookup", 9: "dense", 22: "reshape", 25: "softmax", 65: "slice", 67: "transposed"}
+NAMES = {
+    5: "depth",
+    34: "pad",
+    7: "lookup",
+    9: "dense",
+    22: "reshape",
+    25: "softmax",
+    65: "slice",
+    67: "transposed",
+}
 
 
 def changed(path, change, sound=SOUND):
@@ -670,6 +680,94 @@ def test_models_that_would_lead_the_runtime_astray(sanitized, tmp_path, change, 
     done = run(sanitized, "--model", path, "--out", tmp_path / "x.png")
     refused(done, 3, words, str(path), "convert_tflite.py")
     assert not (tmp_path / "x.png").exists()
+
+
+def layers(tensorflow):
+    """Return a function of latent vectors: every kind of layer of large images, [2, 64, 64, 4]."""
+
+    def draw(latent):
+        nn, random_ = tensorflow.nn, np.random.default_rng(0)  # the same whenever it is traced
+
+        def weights(*shape):
+            scale = 2 / np.sqrt(np.prod(shape[:-1]))
+            return random_.normal(0, scale, shape).astype(np.float32)
+
+        def convolved(x, kernel, stride, padding="SAME"):
+            return nn.conv2d(x, weights(*kernel), stride, padding)
+
+        x = tensorflow.reshape(latent @ weights(8, 16 * 16 * 8), (2, 16, 16, 8))
+        x = nn.leaky_relu(convolved(x, (8, 8, 8, 16), 4), 0.2)  # 4x4
+        x = x + nn.leaky_relu(convolved(x, (1, 1, 16, 16), 1), 0.2)  # a residual
+        x = nn.conv2d_transpose(x, weights(8, 8, 8, 16), (2, 16, 16, 8), 4)
+        x = tensorflow.pad(nn.leaky_relu(x + weights(8), 0.2), [[0, 0], [2, 1], [1, 2], [0, 0]])
+        x = convolved(x, (4, 4, 8, 16), 1, "VALID")
+        x = nn.depthwise_conv2d(x, weights(3, 3, 16, 1), (1, 1, 1, 1), "SAME")
+        x = tensorflow.pad(nn.depth_to_space(x, 2), [[0, 0], [0, 0], [0, 0], [0, 2]])
+        x = convolved(nn.leaky_relu(x, 0.2), (3, 3, 6, 16), 1)  # pixels of a block as channels
+        x = tensorflow.reshape(x, (2, 32, 32, 2, 2, 4))
+        x = tensorflow.transpose(x, (0, 1, 3, 2, 4, 5))
+        return {"image": tensorflow.tanh(tensorflow.reshape(x, (2, 64, 64, 4)))}
+
+    return draw
+
+
+@pytest.mark.parametrize("kind", ["none", "float16"])
+def test_every_layer_of_large_images_is_admitted_and_drawn(sanitized, tmp_path, kind):
+    tensorflow = load_tensorflow()
+    draw = tensorflow.function(
+        layers(tensorflow),
+        input_signature=[tensorflow.TensorSpec((2, 8), tensorflow.float32, "latent")],
+    )
+    module = tensorflow.Module()
+    tensorflow.saved_model.save(module, str(tmp_path / "saved"), signatures={"generate_2": draw})
+    converter = tensorflow.lite.TFLiteConverter.from_saved_model(str(tmp_path / "saved"))
+    if kind == "float16":
+        converter.optimizations = [tensorflow.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tensorflow.float16]
+    content = converter.convert()
+    path = written(tmp_path / "model.tflite", content)
+    found = set(flatbuffers.operations(content))
+    assert {"PAD", "DEPTH_TO_SPACE", "TRANSPOSE", "ADD", "TRANSPOSE_CONV", "CONV_2D"} <= found
+    done = run(sanitized, "--model", path, "--count", "3", "--out", tmp_path / "x.npy")
+    assert (done.returncode, done.stderr) == (0, "")
+    latents = np.random.default_rng(1).normal(size=(2, 8)).astype(np.float32)
+    with Generator(path) as generator:
+        np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), generator.draw(count=3))
+        drawn = generator.draw_values(latents, None)
+    expected = draw(latents)["image"].numpy()
+    assert expected.std() > 0.1
+    np.testing.assert_allclose(drawn, expected, atol=1e-5 if kind == "none" else 1e-2)
+    if kind == "none":
+        are_refused_where_they_do_not_fit(sanitized, path)
+
+
+def are_refused_where_they_do_not_fit(program, sound):
+    def other_block(changed, graph, first):
+        first["depth"].builtinOptions.blockSize = 4
+
+    def no_block(changed, graph, first):
+        first["depth"].builtinOptions.blockSize = 0
+
+    def other_padding(changed, graph, first):
+        graph.tensors[first["pad"].outputs[0]].shape[3] += 1
+
+    def less_than_none(changed, graph, first):
+        around = changed.buffers[graph.tensors[first["pad"].inputs[1]].buffer]
+        numbers = around.data.view(np.int32).copy()
+        numbers[-2:] -= 2, -2  # as large a sum as before
+        around.data = numbers.view(np.uint8)
+
+    def not_padded(changed, graph, first):
+        options = [one.builtinOptions for one in graph.operators]
+        next(one for one in options if hasattr(one, "dilationHFactor")).padding = 1
+
+    for change, words in (
+        (other_block, "DEPTH_TO_SPACE"), (no_block, "DEPTH_TO_SPACE: inputs of sizes"),
+        (other_padding, "PAD: its result has other sizes"), (less_than_none, "PAD: sizes"),
+        (not_padded, "CONV_2D: its result has other sizes"),
+    ):  # fmt: skip
+        path = changed(sound.with_name(f"{change.__name__}.tflite"), change, sound)
+        refused(run(program, "--model", path, "--info"), 3, words)
 
 
 def cut_from(changed, graph, first, place):
