@@ -324,6 +324,7 @@ jaxgan_status jaxgan_find_class(const char* text, int32_t classes, const char* n
   return guarded(error, [&] {
     expect(text, "the name of a class");
     expect(label, "a place for the label");
+    if (classes < 1) throw UsageError("this model has no classes");
     const Names all = names_of(names, classes);
     const Classes known(classes, all);
     const std::optional<std::int32_t> found = known.find(text);

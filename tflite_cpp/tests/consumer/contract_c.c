@@ -276,6 +276,31 @@ static void options_are_read_as_the_program_reads_them(void) {
   jaxgan_free(sample);
 }
 
+static void classes_are_found_by_name(void) {
+  const char* const names = "cat\nDog\n0";
+  jaxgan_sample* sample = NULL;
+  jaxgan_error error;
+  int32_t label = -1;
+  CHECK(jaxgan_find_class("Dog", 3, names, &label, &error) == JAXGAN_OK && label == 1);
+  CHECK(jaxgan_find_class("CAT", 3, names, &label, &error) == JAXGAN_OK && label == 0);
+  CHECK(jaxgan_find_class("0", 3, names, &label, &error) == JAXGAN_OK && label == 2);
+  CHECK(jaxgan_find_class("0", 3, NULL, &label, &error) == JAXGAN_OK && label == 0);
+  CHECK(refused(jaxgan_find_class("dag", 3, names, &label, &error), JAXGAN_USAGE, &error,
+                "did you mean 'Dog'?"));
+  CHECK(refused(jaxgan_find_class("3", 3, NULL, &label, &error), JAXGAN_USAGE, &error, "0 to 2"));
+  CHECK(refused(jaxgan_find_class("0", 0, NULL, &label, &error), JAXGAN_USAGE, &error, "no classes"));
+  CHECK(refused(jaxgan_find_class(NULL, 3, names, &label, &error), JAXGAN_USAGE, &error, "null"));
+  CHECK(refused(jaxgan_find_class("0", 3, names, NULL, &error), JAXGAN_USAGE, &error, "null"));
+  const jaxgan_sampling sampling = {.label = "0,cat", .count = "2"};
+  CHECK(jaxgan_choose(&sampling, 8, 3, names, &sample, &error) == JAXGAN_OK);
+  const jaxgan_sample_view view = jaxgan_view(sample);
+  CHECK(view.labels[0] == 2 && view.labels[1] == 0);
+  CHECK(view.text_count == 2 && strcmp(view.texts[1], "0,cat") == 0);
+  jaxgan_free(sample);
+  CHECK(refused(jaxgan_choose(&sampling, 8, 2, names, &sample, &error), JAXGAN_USAGE, &error,
+                "3 names of 2 classes"));
+}
+
 int main(int argc, char** argv) {
   if (argc != 4) return 2;
   CHECK(jaxgan_c_version() == JAXGAN_C_VERSION);
@@ -286,6 +311,7 @@ int main(int argc, char** argv) {
   a_sample_is_what_its_parts_draw(argv[2]);
   drawing_between_classes(argv[1], argv[2]);
   options_are_read_as_the_program_reads_them();
+  classes_are_found_by_name();
   if (failed == 0) printf("the contract holds\n");
   return failed == 0 ? 0 : 1;
 }
