@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -15,6 +16,7 @@ from jaxgan.errors import UserError
 
 # Bounds of what the C++ library reads: the same numbers as in tflite_cpp/src/bounds.h.
 MAX_BATCH, MAX_LATENT, MAX_COUNT, MAX_THREADS = 4096, 65536, 1_000_000, 1024
+MAX_CLASS_NAME, MAX_CLASS_NAMES = 200, 2**20  # bytes of UTF-8: of one, of all with line ends
 MAX_SEED = 2**32 - 1
 MAX_MODEL_BYTES = 2**31 - 1  # offsets in a flatbuffer reach no further
 MAX_RESIDUALS = 4  # on each of four maps they make 135 tensors in a graph that may have 256
@@ -56,6 +58,7 @@ class ImageSpec:
             )
         if len(self.names) not in (0, self.classes):
             raise ValueError(f"names: expected {self.classes} or none, got {len(self.names)}")
+        _check_names(self.names)
 
     def name(self, label: int) -> str:
         """Return the name of a class: its number where it has no other."""
@@ -64,6 +67,25 @@ class ImageSpec:
     def unlabelled(self) -> ImageSpec:
         """Return the same without classes."""
         return ImageSpec(self.shape, 0)
+
+
+def _check_names(names: tuple[str, ...]) -> None:
+    """Raise ``UserError`` where names of classes could not be stored, shown or told apart."""
+    sizes = [len(name.encode(errors="ignore")) for name in names]
+    for name, size in zip(names, sizes, strict=True):
+        odd = re.search(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", name)
+        if odd or not 1 <= size <= MAX_CLASS_NAME:
+            raise UserError(
+                f"class name {name[:MAX_CLASS_NAME]!a}: expected 1 to {MAX_CLASS_NAME} bytes of "
+                "UTF-8 without control characters; rename that class"
+            )
+    if len(set(names)) < len(names):
+        twice = next(name for index, name in enumerate(names) if name in names[:index])
+        raise UserError(f"two classes are called {twice!a}; rename one")
+    if sum(sizes) + len(names) - 1 > MAX_CLASS_NAMES:
+        raise UserError(
+            f"class names: expected at most {MAX_CLASS_NAMES} bytes in all; choose shorter names"
+        )
 
 
 class Setting(NamedTuple):

@@ -24,6 +24,7 @@ from jaxgan.config import ImageSpec, TrainConfig
 from jaxgan.export import graph as flatbuffers
 from jaxgan.export.convert import convert
 from jaxgan.gan.step import make_gan
+from jaxgan.io.tensorflow import load_tensorflow
 from jaxgan.runs.run import Snapshot
 
 
@@ -204,6 +205,69 @@ def test_colour_images(both, tmp_path):
     both("--model", tmp_path / "g.tflite", "--count", "9", "--out", tmp_path / "{}.png")
     assert pixels(tmp_path / "cpp.png").shape == (32, 9 * 32, 3)
     assert np.abs(pixels(tmp_path / "cpp.png") - pixels(tmp_path / "py.png")).max() <= 1
+
+
+@pytest.fixture(scope="module")
+def named(tmp_path_factory):
+    """Return an untrained generator of images with alpha and named classes."""
+    path = tmp_path_factory.mktemp("named") / "g.tflite"
+    config = TrainConfig(width=4, latent_size=16)
+    spec = ImageSpec((32, 32, 4), 3, ("cat", "Hot dog, plain", "日本"))
+    convert(Snapshot(config, spec, make_gan(config, spec).init().ema, 0), path, batch_sizes=(1, 7))
+    return path
+
+
+def test_images_with_alpha_are_the_same_bits_in_both(both, named, tmp_path):
+    options = ("--model", named, "--count", "9", "--columns", "5")
+    both(*options, "--out", tmp_path / "{}.png")
+    for name in ("cpp", "py"):
+        with Image.open(tmp_path / f"{name}.png") as image:
+            assert image.mode == "RGBA"
+    np.testing.assert_array_equal(pixels(tmp_path / "cpp.png"), pixels(tmp_path / "py.png"))
+    assert pixels(tmp_path / "cpp.png").shape == (64, 160, 4)
+    assert not pixels(tmp_path / "cpp.png")[32:, 128:].any()  # the place left over
+    both(*options, "--out", tmp_path / "{}.npy")
+    drawn = np.load(tmp_path / "cpp.npy")
+    np.testing.assert_array_equal(drawn, np.load(tmp_path / "py.npy"))
+    np.testing.assert_array_equal(drawn[8], pixels(tmp_path / "cpp.png")[32:, 96:128])
+
+
+def test_classes_are_drawn_by_name(both, program, named, tmp_path):
+    options = ("--model", named, "--count", "4", "--out", tmp_path / "{}.png")
+    drawn = []
+    for label in ("日本,CAT,Hot dog, plain,0", "2,0,1,0"):
+        both(*options, "--label", label)
+        assert head(tmp_path / "cpp.png") == head(tmp_path / "py.png")
+        drawn.append((tmp_path / "cpp.png").read_bytes())
+    assert drawn[0] == drawn[1]
+    said = draw(program, "--describe", tmp_path / "cpp.png").stdout
+    assert "jaxgan.labels: 日本,cat,Hot dog, plain,cat\n" in said
+    assert both("--describe", tmp_path / "py.png") == (said.encode(), said.encode())
+    info = draw(program, "--model", named, "--info").stdout
+    assert "classes: 3 (cat, Hot dog, plain, 日本)\n" in info
+
+
+@pytest.mark.parametrize("language", ["c++", "python"])
+def test_a_name_that_no_class_has(sanitized, named, tmp_path, language):
+    options = ("--model", named, "--out", tmp_path / "x.png", "--label", "cat,Hot dig, plain")
+    done = started(language, sanitized, *options)
+    refused(done, 2, "--label: expected names of classes, or numbers from 0 to 2", "'Hot dig'")
+    refused(done, 2, "the names are: cat, Hot dog, plain, ")
+    done = started(language, sanitized, *options[:-1], "kat")
+    refused(done, 2, "got 'kat' (did you mean 'cat'?)")
+
+
+@pytest.mark.parametrize(
+    "names", ["", "a\nb", "a\nb\nb", "a\nb\n\x1b[31m", "a\nb\n" + 201 * "x", "a\nb\n\n"], ids=ascii
+)
+def test_names_that_do_not_fit_the_classes(sanitized, named, tmp_path, names):
+    def change(changed, graph, first):
+        entry = next(one for one in changed.metadata if one.name == b"jaxgan.class_names")
+        changed.buffers[entry.buffer].data = np.frombuffer(names.encode(), np.uint8)
+
+    path = changed(tmp_path / "model", change, named)
+    done = run(sanitized, "--model", path, "--info")
+    refused(done, 3, "class_names", "convert it again")
 
 
 def test_info(program, model):
@@ -501,7 +565,16 @@ def test_mutants_end_with_a_documented_code(sanitized, model, plain_model, tmp_p
 
 CORPUS = BUILDS.parent / "tests" / "fuzz" / "corpus" / "tflite"
 SOUND = CORPUS / "digits-none.tflite"
-NAMES = {7: "lookup", 9: "dense", 22: "reshape", 25: "softmax", 65: "slice", 67: "transposed"}
+NAMES = {
+    5: "depth",
+    34: "pad",
+    7: "lookup",
+    9: "dense",
+    22: "reshape",
+    25: "softmax",
+    65: "slice",
+    67: "transposed",
+}
 
 
 def changed(path, change, sound=SOUND):
@@ -607,6 +680,94 @@ def test_models_that_would_lead_the_runtime_astray(sanitized, tmp_path, change, 
     done = run(sanitized, "--model", path, "--out", tmp_path / "x.png")
     refused(done, 3, words, str(path), "convert_tflite.py")
     assert not (tmp_path / "x.png").exists()
+
+
+def layers(tensorflow):
+    """Return a function of latent vectors: every kind of layer of large images, [2, 64, 64, 4]."""
+
+    def draw(latent):
+        nn, random_ = tensorflow.nn, np.random.default_rng(0)  # the same whenever it is traced
+
+        def weights(*shape):
+            scale = 2 / np.sqrt(np.prod(shape[:-1]))
+            return random_.normal(0, scale, shape).astype(np.float32)
+
+        def convolved(x, kernel, stride, padding="SAME"):
+            return nn.conv2d(x, weights(*kernel), stride, padding)
+
+        x = tensorflow.reshape(latent @ weights(8, 16 * 16 * 8), (2, 16, 16, 8))
+        x = nn.leaky_relu(convolved(x, (8, 8, 8, 16), 4), 0.2)  # 4x4
+        x = x + nn.leaky_relu(convolved(x, (1, 1, 16, 16), 1), 0.2)  # a residual
+        x = nn.conv2d_transpose(x, weights(8, 8, 8, 16), (2, 16, 16, 8), 4)
+        x = tensorflow.pad(nn.leaky_relu(x + weights(8), 0.2), [[0, 0], [2, 1], [1, 2], [0, 0]])
+        x = convolved(x, (4, 4, 8, 16), 1, "VALID")
+        x = nn.depthwise_conv2d(x, weights(3, 3, 16, 1), (1, 1, 1, 1), "SAME")
+        x = tensorflow.pad(nn.depth_to_space(x, 2), [[0, 0], [0, 0], [0, 0], [0, 2]])
+        x = convolved(nn.leaky_relu(x, 0.2), (3, 3, 6, 16), 1)  # pixels of a block as channels
+        x = tensorflow.reshape(x, (2, 32, 32, 2, 2, 4))
+        x = tensorflow.transpose(x, (0, 1, 3, 2, 4, 5))
+        return {"image": tensorflow.tanh(tensorflow.reshape(x, (2, 64, 64, 4)))}
+
+    return draw
+
+
+@pytest.mark.parametrize("kind", ["none", "float16"])
+def test_every_layer_of_large_images_is_admitted_and_drawn(sanitized, tmp_path, kind):
+    tensorflow = load_tensorflow()
+    draw = tensorflow.function(
+        layers(tensorflow),
+        input_signature=[tensorflow.TensorSpec((2, 8), tensorflow.float32, "latent")],
+    )
+    module = tensorflow.Module()
+    tensorflow.saved_model.save(module, str(tmp_path / "saved"), signatures={"generate_2": draw})
+    converter = tensorflow.lite.TFLiteConverter.from_saved_model(str(tmp_path / "saved"))
+    if kind == "float16":
+        converter.optimizations = [tensorflow.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tensorflow.float16]
+    content = converter.convert()
+    path = written(tmp_path / "model.tflite", content)
+    found = set(flatbuffers.operations(content))
+    assert {"PAD", "DEPTH_TO_SPACE", "TRANSPOSE", "ADD", "TRANSPOSE_CONV", "CONV_2D"} <= found
+    done = run(sanitized, "--model", path, "--count", "3", "--out", tmp_path / "x.npy")
+    assert (done.returncode, done.stderr) == (0, "")
+    latents = np.random.default_rng(1).normal(size=(2, 8)).astype(np.float32)
+    with Generator(path) as generator:
+        np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), generator.draw(count=3))
+        drawn = generator.draw_values(latents, None)
+    expected = draw(latents)["image"].numpy()
+    assert expected.std() > 0.1
+    np.testing.assert_allclose(drawn, expected, atol=1e-5 if kind == "none" else 1e-2)
+    if kind == "none":
+        are_refused_where_they_do_not_fit(sanitized, path)
+
+
+def are_refused_where_they_do_not_fit(program, sound):
+    def other_block(changed, graph, first):
+        first["depth"].builtinOptions.blockSize = 4
+
+    def no_block(changed, graph, first):
+        first["depth"].builtinOptions.blockSize = 0
+
+    def other_padding(changed, graph, first):
+        graph.tensors[first["pad"].outputs[0]].shape[3] += 1
+
+    def less_than_none(changed, graph, first):
+        around = changed.buffers[graph.tensors[first["pad"].inputs[1]].buffer]
+        numbers = around.data.view(np.int32).copy()
+        numbers[-2:] -= 2, -2  # as large a sum as before
+        around.data = numbers.view(np.uint8)
+
+    def not_padded(changed, graph, first):
+        options = [one.builtinOptions for one in graph.operators]
+        next(one for one in options if hasattr(one, "dilationHFactor")).padding = 1
+
+    for change, words in (
+        (other_block, "DEPTH_TO_SPACE"), (no_block, "DEPTH_TO_SPACE: inputs of sizes"),
+        (other_padding, "PAD: its result has other sizes"), (less_than_none, "PAD: sizes"),
+        (not_padded, "CONV_2D: its result has other sizes"),
+    ):  # fmt: skip
+        path = changed(sound.with_name(f"{change.__name__}.tflite"), change, sound)
+        refused(run(program, "--model", path, "--info"), 3, words)
 
 
 def cut_from(changed, graph, first, place):

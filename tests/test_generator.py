@@ -19,8 +19,11 @@ from jaxgan.drawing.model import METADATA
 from jaxgan.drawing.run_generator import RunGenerator
 from jaxgan.drawing.sampling import Sampling, choose
 from jaxgan.errors import JaxganError, LibraryError, ModelError, UserError
+from jaxgan.export.convert import convert
 from jaxgan.gan import native, networks
 from jaxgan.gan.convolution import choose_backend
+from jaxgan.gan.step import make_gan
+from jaxgan.io.images import to_uint8
 from jaxgan.runs.run import Snapshot
 
 
@@ -135,6 +138,69 @@ def test_what_the_file_says_of_itself(generator, model):
     assert between.outputs == {"image": ("float32", (1, 28, 28, 1))}
 
 
+NAMES = ("cat", "Hot dog", "0")
+
+
+@pytest.fixture(scope="module")
+def named(tmp_path_factory):
+    """Return a generator of images with alpha and named classes, untrained: a file, a snapshot."""
+    path = tmp_path_factory.mktemp("named") / "g.tflite"
+    config, spec = TrainConfig(width=4, latent_size=16), ImageSpec((32, 32, 4), 3, NAMES)
+    snapshot = Snapshot(config, spec, make_gan(config, spec).init().ema, 0)
+    convert(snapshot, path, batch_sizes=(1, 7))
+    return path, snapshot
+
+
+def test_classes_have_names(named):
+    with Generator(named[0]) as generator:
+        assert (generator.classes, generator.class_names) == (3, NAMES)
+        assert generator.info.class_names == RunGenerator(named[1]).class_names == NAMES
+        expected = generator.draw(count=4, labels=[1, 0, 2, 2])
+        found = generator.draw(count=4, labels=["HOT DOG", "cat", 2, "0"])
+        np.testing.assert_array_equal(found, expected)
+        latents = draw_latents(0, range(2), 16)
+        found = generator.draw(latents=latents, labels="Hot dog")
+        np.testing.assert_array_equal(found, generator.draw(count=2, labels=1))
+        np.testing.assert_array_equal(
+            generator.draw_between(count=2, steps=3, labels=np.array(["cat", "0"])),
+            generator.draw_between(count=2, steps=3, labels=[0, 2]),
+        )
+
+
+@pytest.mark.parametrize(
+    "labels, words",
+    [
+        (
+            "cats",
+            r"labels: expected names .* got 'cats' \(did you mean 'cat'\?\); .* cat, Hot dog, 0",
+        ),
+        (["cat", "cat,0"], "got 'cat,0'"),
+        (["cat", 3], "labels: expected 0 to 2, got 3"),
+        ("", "got ''"),
+        ("a\0b", "zero byte"),
+    ],
+    ids=str,
+)
+def test_names_that_no_class_has(named, labels, words):
+    with Generator(named[0]) as generator, pytest.raises(UserError, match=words):
+        generator.draw(count=2, labels=labels)
+
+
+def test_alpha_is_drawn_straight_by_the_library_and_by_jax(named):
+    with Generator(named[0]) as generator:
+        drawn = generator.draw(count=9)
+        values = generator.draw_values(draw_latents(0, range(9), 16), np.arange(9) % 3)
+    assert drawn.shape == (9, 32, 32, 4)
+    np.testing.assert_array_equal(drawn, to_uint8(values))
+    by_jax = RunGenerator(named[1]).draw_sample(choose(Sampling(count="9"), 16, 3))
+    assert np.abs(drawn.astype(int) - by_jax).max() <= 1
+    # Straight colours times their alpha are what was drawn, but for the rounding of both.
+    premultiplied = (values.clip(-1, 1) + 1) * 127.5
+    alpha = drawn[..., 3:].astype(float)
+    fits = np.abs(drawn[..., :3] * alpha / 255 - premultiplied[..., :3]) <= 1
+    assert (fits | (premultiplied[..., :3] > premultiplied[..., 3:])).all()
+
+
 def test_threads_share_a_generator(generator):
     expected = [generator.draw(seed=seed, count=5) for seed in range(8)]
     found = [None] * len(expected)
@@ -239,7 +305,7 @@ def test_an_editable_install_has_it_in_a_folder_of_imports(monkeypatch, tmp_path
 def test_libraries_that_do_not_fit(places, tmp_path, monkeypatch):
     monkeypatch.setattr(library, "VERSION", library.VERSION + 1)
     library.load.cache_clear()
-    with pytest.raises(LibraryError, match=r"expected version 2 .*got 1; rebuild it: make library"):
+    with pytest.raises(LibraryError, match=r"expected version 3 .*got 2; rebuild it: make library"):
         library.load()
     (tmp_path / "text").write_text("no library")
     places(tmp_path / "text")

@@ -26,6 +26,59 @@ def test_the_library_has_the_same_levels():
     np.testing.assert_array_equal(to_levels(values), images.to_uint8(values))
 
 
+def test_the_library_divides_by_alpha_as_numpy_does():
+    values = np.random.default_rng(0).uniform(-1.1, 1.1, (200_000, 4)).astype(np.float32)
+    values[::2, 3] = values[::2, 3] * np.float32(0.01) - np.float32(0.99)  # almost transparent
+    values[::97, 1] = np.nan
+    np.testing.assert_array_equal(to_levels(values), images.to_uint8(values))
+
+
+def test_straight_colours_are_divided_by_their_alpha_and_rounded_once():
+    half_red = [0.0, -1.0, -1.0, 0.0]  # 0.5 of red, premultiplied by an alpha of 0.5
+    faint = [-0.99, -1.0, -1.0, -0.98]  # 0.005 of 0.01: half, at an alpha of 2.55 levels
+    beyond = [1.0, 0.0, -1.0, 0.0]  # a colour above its alpha, as a network may draw it
+    unseen = [1.0, 1.0, 1.0, -0.9965]  # alpha 0.45 of a level
+    broken = [0.0, np.nan, 0.0, np.nan]
+    values = np.float32([half_red, faint, beyond, unseen, broken])
+    expected = [[255, 0, 0, 128], [128, 0, 0, 3], [255, 255, 0, 128], [0] * 4, [0] * 4]
+    np.testing.assert_array_equal(images.to_uint8(values), expected)
+
+
+def test_what_is_premultiplied_comes_back_where_alpha_is_full():
+    levels = np.random.default_rng(0).integers(0, 256, (9, 8, 4), np.uint8)
+    levels[..., 3] = 255
+    back = images.to_uint8(np.float32(images.premultiply(levels)) / np.float32(127.5) - 1)
+    np.testing.assert_array_equal(back, levels)
+
+
+def test_premultiplied_colours_are_the_nearest_to_their_products():
+    colour, alpha = np.mgrid[:256, :256].astype(np.uint8)
+    levels = np.stack([colour, colour, 255 - colour, alpha], -1)
+    made = images.premultiply(levels)
+    exact = levels[..., :3].astype(float) * levels[..., 3:] / 255
+    np.testing.assert_array_equal(made[..., :3], np.rint(exact))
+    np.testing.assert_array_equal(made[..., 3], alpha)
+
+
+def test_an_image_on_a_background():
+    seen, half, unseen = [10, 20, 30, 255], [100, 50, 0, 128], [0, 0, 0, 0]
+    image = np.uint8([[seen, half, unseen]])
+    on_white = images.over(image, 255)
+    np.testing.assert_array_equal(on_white, [[[10, 20, 30], [227, 177, 127], [255] * 3]])
+    np.testing.assert_array_equal(images.over(image, 0), image[..., :3])
+    assert on_white.dtype == np.uint8
+    overflowing = images.over(np.uint8([[[255, 0, 0, 0]]]), 255)  # brighter than its alpha
+    np.testing.assert_array_equal(overflowing, [[[255, 255, 255]]])
+
+
+def test_what_is_transparent_shows_a_checkerboard():
+    board = images.checkerboard(np.zeros((2, 16, 24, 4), np.uint8))
+    assert board.shape == (2, 16, 24, 3)
+    np.testing.assert_array_equal(board[0, ::8, ::8, 0], [[255, 204, 255], [204, 255, 204]])
+    full = np.full((16, 24, 4), 255, np.uint8)
+    np.testing.assert_array_equal(images.checkerboard(full), full[..., :3])
+
+
 def test_a_grid_row_by_row():
     pictures = np.arange(1, 7, dtype=np.uint8).reshape(3, 1, 2, 1)
     sheet = images.grid(pictures, 2)
@@ -40,7 +93,7 @@ def test_a_grid_larger_than_a_png_can_be(columns):
     png.check_grid((28, 28, 1), count - 1, min(columns, count - 1))
 
 
-@pytest.mark.parametrize("channels", (1, 3))
+@pytest.mark.parametrize("channels", (1, 3, 4))
 def test_a_png_gives_back_its_pixels(tmp_path, channels):
     picture = np.arange(4 * 5 * channels, dtype=np.uint8).reshape(4, 5, channels)
     images.write_png(tmp_path / "new" / "picture.png", picture)
@@ -74,12 +127,12 @@ def test_text_stands_right_behind_the_head_in_order():
     while at < len(content):
         length = int.from_bytes(content[at : at + 4], "big")
         kinds.append(content[at + 4 : at + 8].decode())
-        if kinds[-1] == "tEXt":
+        if kinds[-1] in ("tEXt", "iTXt"):
             keyword, text = list(TEXT.items())[len(kinds) - 2]
-            chunk = f"{keyword}\0{text}".encode("latin-1")
-            assert content[at + 8 : at + 8 + length] == chunk
+            gap = "\0" if kinds[-1] == "tEXt" else "\0\0\0\0\0"
+            assert content[at + 8 : at + 8 + length] == f"{keyword}{gap}{text}".encode()
         at += 12 + length
-    assert kinds == ["IHDR", "tEXt", "tEXt", "tEXt", "IDAT", "IEND"]
+    assert kinds == ["IHDR", "tEXt", "iTXt", "tEXt", "IDAT", "IEND"]
     with Image.open(io.BytesIO(content)) as image:
         assert image.text == TEXT
         np.testing.assert_array_equal(image, PICTURE)
@@ -89,8 +142,22 @@ def test_text_is_read_back_a_line_each(tmp_path):
     path = tmp_path / "x.png"
     images.write_png(path, PICTURE, {**TEXT, "evil": "a\nb\x1b[31m"})
     shown = [*TEXT.items(), ("evil", r"a\x0ab\x1b[31m")]
-    shown[1] = ("jaxgan.model", r"\xe9")
     assert png.read_texts(path.read_bytes()) == shown
+
+
+def test_text_in_latin_1_is_shown_by_its_bytes():
+    content = images.encode_png(PICTURE)
+    chunk = png._chunk(b"tEXt", b"a\0\xe9")
+    assert png.read_texts(content[:33] + chunk + content[33:]) == [("a", r"\xe9")]
+
+
+@pytest.mark.parametrize(
+    "body", [b"a", b"a\0", b"a\0\0", b"a\0\0\0", b"a\0\0\0en", b"a\0\0\0en\0b"]
+)
+def test_international_text_that_is_cut_off_is_damage(body):
+    content = images.encode_png(PICTURE)
+    with pytest.raises(ValueError, match="damaged"):
+        png.read_texts(content[:33] + png._chunk(b"iTXt", body) + content[33:])
 
 
 def test_any_damage_is_seen():
@@ -125,7 +192,7 @@ def test_files_that_describe_nothing(tmp_path):
         describe(tmp_path)
 
 
-@pytest.mark.parametrize("kind, channels", [("GIF", 1), ("PNG", 1), ("PNG", 3)])
+@pytest.mark.parametrize("kind, channels", [("GIF", 1), ("PNG", 1), ("PNG", 3), ("PNG", 4)])
 def test_an_animation_shows_every_image_for_a_twentieth_of_a_second(kind, channels):
     frames = np.random.default_rng(0).integers(0, 256, (5, 28, 28, channels), np.uint8)
     frames[3] = frames[2]  # stored once, shown for twice as long
@@ -133,7 +200,7 @@ def test_an_animation_shows_every_image_for_a_twentieth_of_a_second(kind, channe
     with Image.open(io.BytesIO(content)) as image:
         assert image.info["loop"] == 0  # for ever
         assert getattr(image, "text", {}) == ({} if kind == "GIF" else TEXT)
-        mode = "L" if channels == 1 else "RGB"
+        mode = {1: "L", 3: "RGB", 4: "RGBA"}[channels]
         shown = [
             (frame.info["duration"], np.asarray(frame.convert(mode)).reshape(28, 28, channels))
             for frame in ImageSequence.Iterator(image)
@@ -141,6 +208,14 @@ def test_an_animation_shows_every_image_for_a_twentieth_of_a_second(kind, channe
     assert [duration for duration, _ in shown] == [50, 50, 100, 50]
     for (_, picture), expected in zip(shown, frames[[0, 1, 2, 4]], strict=True):
         np.testing.assert_array_equal(picture, expected)
+
+
+def test_a_gif_shows_what_has_alpha_on_white():
+    frames = np.uint8([[[[255, 0, 0, 255], [9, 9, 9, 0]]], [[[0, 0, 0, 0], [0, 0, 255, 255]]]])
+    with Image.open(io.BytesIO(images.encode_animation(frames, "GIF", {}))) as image:
+        shown = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(image)]
+    white = [255] * 3
+    np.testing.assert_array_equal(shown, [[[[255, 0, 0], white]], [[white, [0, 0, 255]]]])
 
 
 def test_one_image_is_an_animation_too():

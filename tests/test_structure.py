@@ -182,6 +182,8 @@ def eval_bound(text: str) -> int:
 # Names in bounds.h, and what config.py calls them.
 BOUNDS = {
     "kMaxBatch": "MAX_BATCH",
+    "kMaxClassName": "MAX_CLASS_NAME",
+    "kMaxClassNames": "MAX_CLASS_NAMES",
     "kMaxCount": "MAX_COUNT",
     "kMaxLatent": "MAX_LATENT",
     "kMaxModelBytes": "MAX_MODEL_BYTES",

@@ -22,6 +22,8 @@ from jaxgan.version import __version__
 if TYPE_CHECKING:
     import numpy as np
 
+    from jaxgan.drawing.drawable import Drawable
+    from jaxgan.drawing.model import Model
     from jaxgan.drawing.sampling import Sample
 
 _MAX_PNG_BYTES = 1 << 30  # of a PNG to describe, as the C++ program has it
@@ -50,7 +52,8 @@ class GenerateConfig:
     """.npy file of the latent vectors to draw, float32 [N, latent size], instead of seeds."""
 
     label: cli.OptionalStr = None
-    """Class, or classes such as 3,1,4 that images take in turn; every class in turn if none."""
+    """Class, or classes such as 3,1,4 or cat,dog that images take in turn; every class in turn if
+    none."""
 
     truncation: cli.OptionalStr = None
     """Bound on the latent vectors' entries (above 0, up to 10), such as 0.7: images more usual,
@@ -134,15 +137,13 @@ def main(config: GenerateConfig) -> None:
         write_whole(Path(config.save_latents), _npy(drawn.sample.latents))
 
 
-def _choose(
-    config: GenerateConfig, shape: tuple[int, int, int], latent_size: int, classes: int
-) -> Sample:
+def _choose(config: GenerateConfig, generator: Model | Drawable) -> Sample:
     from jaxgan.drawing.sampling import Sampling, choose
 
     options = Sampling(**{one.name: getattr(config, one.name) for one in fields(Sampling)})
-    sample = choose(options, latent_size, classes)
+    sample = choose(options, generator.latent_size, generator.classes, generator.class_names)
     if config.draws_grid():  # before anything is drawn
-        png.check_grid(shape, sample.count, _columns(config, sample))
+        png.check_grid(generator.image_shape, sample.count, _columns(config, sample))
     return sample
 
 
@@ -156,9 +157,8 @@ def _draw_file(config: GenerateConfig) -> _Drawn:
 
     with output.captured_stderr():  # LiteRT announces itself
         model = Model(config.model, threads=config.threads)
-        shape = model.image_shape
-        sample = _choose(config, shape, model.latent_size, model.classes)
-        return _Drawn(model.draw_sample(sample), shape, sample, model.sha256())
+        sample = _choose(config, model)
+        return _Drawn(model.draw_sample(sample), model.image_shape, sample, model.sha256())
 
 
 def _draw_run(config: GenerateConfig) -> _Drawn:
@@ -166,9 +166,9 @@ def _draw_run(config: GenerateConfig) -> _Drawn:
     from jaxgan.drawing.open import open_generator
 
     generator = open_generator(config.model)
-    shape = generator.image_shape
-    sample = _choose(config, shape, generator.latent_size, generator.classes)
-    return _Drawn(generator.draw_sample(sample).tobytes(), shape, sample, generator.name)
+    sample = _choose(config, generator)
+    levels = generator.draw_sample(sample).tobytes()
+    return _Drawn(levels, generator.image_shape, sample, generator.name)
 
 
 def _write(config: GenerateConfig, drawn: _Drawn) -> None:

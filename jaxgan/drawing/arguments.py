@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from jaxgan.config import MAX_COUNT, MAX_SEED
-from jaxgan.drawing.sampling import Sampling
+from jaxgan.drawing.sampling import Sampling, find_class
 from jaxgan.errors import UserError
 
 Seeds: TypeAlias = "Sequence[int] | np.ndarray | None"
-Labels: TypeAlias = "int | Sequence[int] | np.ndarray | None"
+Labels: TypeAlias = "int | str | Sequence[int | str] | np.ndarray | None"
 
 _MAX_TRUNCATION = 10.0
 
 
+class Classes(NamedTuple):
+    """Classes of a generator: how many, and their names, () where they have numbers alone."""
+
+    number: int
+    names: tuple[str, ...]
+
+
 def options(
-    seed: int, count: int, seeds: Seeds, labels: Labels, truncation: float | None, classes: int
+    seed: int, count: int, seeds: Seeds, labels: Labels, truncation: float | None, classes: Classes
 ) -> Sampling:
-    """Return arguments of ``Generator.draw`` as options.
+    """Return arguments of ``Generator.draw`` as options, with numbers for names of classes.
 
     Raises:
         UserError: One is out of range.
@@ -66,13 +73,13 @@ def latents(
     return found
 
 
-def in_turn(labels: Labels, classes: int, count: int) -> np.ndarray | None:
+def in_turn(labels: Labels, classes: Classes, count: int) -> np.ndarray | None:
     """Return the label of each image, int32 [count]; None for a plain GAN.
 
     Raises:
         UserError: One is no class.
     """
-    taken = list(range(classes)) if labels is None else _checked(labels, classes)
+    taken = list(range(classes.number)) if labels is None else _checked(labels, classes)
     return np.resize(np.asarray(taken, np.int32), count) if taken else None
 
 
@@ -82,15 +89,23 @@ def require(name: str, value: float, minimum: int, maximum: int) -> None:
         raise UserError(f"{name}: expected {minimum} to {maximum}, got {value}")
 
 
-def _checked(labels: Labels, classes: int) -> list[int]:
-    if not classes:
+def _checked(labels: Labels, classes: Classes) -> list[int]:
+    if not classes.number:
         raise UserError("labels: this model has no classes; leave the argument out")
-    found = np.atleast_1d(np.asarray(labels)).tolist()
-    if not found:
-        raise UserError(f"labels: expected classes from 0 to {classes - 1}, got none")
-    for one in found:
-        require("labels", one, 0, classes - 1)
-    return [int(one) for one in found]
+    given = [labels] if isinstance(labels, str) else np.atleast_1d(np.asarray(labels, object))
+    if not len(given):
+        raise UserError(f"labels: expected classes from 0 to {classes.number - 1}, got none")
+    return [_label(one, classes) for one in given]
+
+
+def _label(given: Any, classes: Classes) -> int:
+    if not isinstance(given, str):
+        require("labels", given, 0, classes.number - 1)
+        return int(given)
+    try:
+        return find_class(given, *classes)
+    except UserError as error:
+        raise UserError(f"labels: {error}") from error
 
 
 def _joined(numbers: Sequence[int] | np.ndarray) -> str:

@@ -26,6 +26,10 @@ class Drawable(Protocol):
         """Number of classes; 0 for a plain GAN."""
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes; () where they have numbers alone."""
+
+    @property
     def dataset(self) -> str:
         """Name of the dataset that it was trained on; "" where a file does not say."""
 
@@ -64,7 +68,7 @@ class Drawable(Protocol):
         """
 
     def images(self, seed: int, indices: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
-        """Return a seed's images of some indices, uint8 [N, H, W, C]."""
+        """Return a seed's images of some indices, uint8 [N, H, W, C]; C = 4: straight RGBA."""
 
     def draw_sample(self, sample: Sample) -> np.ndarray:
-        """Draw what options chose, uint8 [N, H, W, C]."""
+        """Draw what options chose, uint8 [N, H, W, C]; C = 4: straight RGBA."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import os
 import tempfile
 from collections.abc import Sequence
@@ -35,6 +36,7 @@ class Info(NamedTuple):
         image_shape: Height, width and channels of an image.
         latent_size: Length of a latent vector.
         classes: Number of classes; 0 for a plain GAN.
+        class_names: Of the classes; () where they have numbers alone.
         dataset: Name of the dataset that it was trained on; "" where the file does not say.
         bytes: Size of the file.
         sha256: Of the file, 64 hexadecimal digits.
@@ -47,6 +49,7 @@ class Info(NamedTuple):
     image_shape: tuple[int, int, int]
     latent_size: int
     classes: int
+    class_names: tuple[str, ...]
     dataset: str
     bytes: int
     sha256: str
@@ -63,6 +66,7 @@ class Generator:
         image_shape: Height, width and channels of an image.
         latent_size: Length of a latent vector.
         classes: Number of classes; 0 for a plain GAN.
+        class_names: Of the classes; () where they have numbers alone.
     """
 
     def __init__(self, path: str | os.PathLike[str], threads: int = 1) -> None:
@@ -89,7 +93,8 @@ class Generator:
     def _take(self, model: Model) -> None:
         self._model = model
         self.image_shape, self.latent_size = model.image_shape, model.latent_size
-        self.classes = model.classes
+        self.classes, self.class_names = model.classes, model.class_names
+        self._classes = arguments.Classes(model.classes, model.class_names)
 
     def close(self) -> None:
         """Give the model's memory back. Drawing raises ``UserError`` from then on."""
@@ -115,8 +120,9 @@ class Generator:
         numbers = [one.name.removeprefix("generate_") for one in signatures]
         sizes = sorted((int(number) for number in numbers if number.isdecimal()), reverse=True)
         return Info(
-            self.image_shape, self.latent_size, self.classes, metadata.get("dataset", ""),
-            model.bytes, model.sha256(), signatures, tuple(sizes), metadata, model.runtime(),
+            self.image_shape, self.latent_size, self.classes, self.class_names,
+            metadata.get("dataset", ""), model.bytes, model.sha256(), signatures, tuple(sizes),
+            metadata, model.runtime(),
         )  # fmt: skip
 
     @functools.cached_property
@@ -135,7 +141,7 @@ class Generator:
         seed: int = 0,
         count: int = 64,
         seeds: Sequence[int] | np.ndarray | None = None,
-        labels: int | Sequence[int] | np.ndarray | None = None,
+        labels: arguments.Labels = None,
         truncation: float | None = None,
         latents: np.ndarray | None = None,
     ) -> np.ndarray:
@@ -145,24 +151,25 @@ class Generator:
             seed: Of the latent vectors, 0 to 2**32 - 1.
             count: N, number of images, 1 to 1,000,000.
             seeds: Draw image 0 of each of these seeds instead.
-            labels: A class, or classes that the images take in turn; None for every class in turn.
+            labels: A class, or classes that the images take in turn, by number or name, such as 3,
+                ``"cat"`` or ``["cat", 3]``; None for every class in turn.
             truncation: Bound on the latent vectors' entries, above 0 and at most 10: images more
                 usual, less varied. None for none.
             latents: Draw these latent vectors instead, float32 [N, latent size].
 
         Returns:
-            uint8 [N, H, W, C].
+            uint8 [N, H, W, C]; of 4 channels, straight RGBA.
 
         Raises:
             UserError: An argument is out of range, or the generator is closed.
             ModelError: The model does not run.
             MemoryError: There is not enough memory.
         """
-        options = arguments.options(seed, count, seeds, labels, truncation, self.classes)
+        options = arguments.options(seed, count, seeds, labels, truncation, self._classes)
         if latents is None:
             return self.draw_sample(choose(options, self.latent_size, self.classes))
         given = arguments.latents(latents, self.latent_size, seeds, truncation)
-        classes = arguments.in_turn(labels, self.classes, len(given))
+        classes = arguments.in_turn(labels, self._classes, len(given))
         drawn = np.empty((len(given), *self.image_shape), np.uint8)
         for start in range(0, len(given), _AT_A_TIME):
             part = slice(start, start + _AT_A_TIME)
@@ -177,7 +184,7 @@ class Generator:
         seed: int = 0,
         count: int = 64,
         seeds: Sequence[int] | np.ndarray | None = None,
-        labels: int | Sequence[int] | np.ndarray | None = None,
+        labels: arguments.Labels = None,
         truncation: float | None = None,
         latents: np.ndarray | None = None,
     ) -> np.ndarray:
@@ -201,7 +208,7 @@ class Generator:
             MemoryError: There is not enough memory.
         """
         arguments.require("steps", steps, 2, _MAX_STEPS)
-        options = arguments.options(seed, count, seeds, labels, truncation, self.classes)
+        options = arguments.options(seed, count, seeds, labels, truncation, self._classes)
         options = dataclasses.replace(options, interpolate=str(int(steps)))
         if latents is None:
             if (count if seeds is None else len(seeds)) < 2:
@@ -288,6 +295,8 @@ def draw_latents(
 
 def to_levels(values: np.ndarray) -> np.ndarray:
     """Return what ``io.images.to_uint8`` does, by the C++ library."""
+    *places, channels = values.shape
     levels = np.empty(values.shape, np.uint8)
-    library.load().jaxgan_to_levels(values.ctypes.data, values.size, levels.ctypes.data)
+    addresses = values.ctypes.data, math.prod(places), channels, levels.ctypes.data
+    library.load().jaxgan_to_levels(*addresses)
     return levels

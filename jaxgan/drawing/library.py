@@ -11,14 +11,14 @@ import functools
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ctypes import POINTER, c_char, c_char_p, c_double, c_int32, c_size_t, c_void_p
 from pathlib import Path
 from typing import Any
 
 from jaxgan.errors import JaxganError, LibraryError, ModelError, UserError
 
-VERSION = 1  # of the C interface
+VERSION = 2  # of the C interface
 _NAMES = {"darwin": "libjaxgan.dylib", "win32": "jaxgan.dll"}
 _RUNTIMES = {"darwin": "libLiteRt.dylib", "win32": "libLiteRt.dll"}
 _RUNTIME_PACKAGE = "ai_edge_litert"
@@ -100,11 +100,13 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "jaxgan_draw_between": (
         c_int32, [c_void_p, c_void_p, c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_void_p],
     ),
-    "jaxgan_to_levels": (None, [c_void_p, c_size_t, c_void_p]),
+    "jaxgan_to_levels": (None, [c_void_p, c_size_t, c_size_t, c_void_p]),
     "jaxgan_latents": (None, [c_void_p, c_void_p, c_size_t, c_size_t, c_double, c_void_p]),
     "jaxgan_choose": (
-        c_int32, [POINTER(Sampling), c_size_t, c_int32, POINTER(c_void_p), c_void_p],
+        c_int32,
+        [POINTER(Sampling), c_size_t, c_int32, c_char_p, POINTER(c_void_p), c_void_p],
     ),
+    "jaxgan_find_class": (c_int32, [c_char_p, c_int32, c_char_p, POINTER(c_int32), c_void_p]),
     "jaxgan_view": (SampleView, [c_void_p]),
     "jaxgan_free": (None, [c_void_p]),
     "jaxgan_draw_sample": (c_int32, [c_void_p, c_void_p, c_void_p, c_void_p]),
@@ -194,6 +196,11 @@ def encoded(text: str, name: str) -> bytes:
     if b"\0" in content:
         raise UserError(f"{name}: expected no zero byte, got {text!r}")
     return content
+
+
+def lines(names: Sequence[str]) -> bytes | None:
+    """Return names of classes as the library takes them; None where there are none."""
+    return "\n".join(names).encode() if names else None
 
 
 def decoded(content: bytes) -> str:

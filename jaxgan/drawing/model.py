@@ -47,6 +47,7 @@ class Model:
         image_shape: Height, width and channels of an image.
         latent_size: Length of a latent vector.
         classes: Number of classes; 0 for a plain GAN.
+        class_names: Of the classes; () where they have numbers alone.
         bytes: Size of the file.
     """
 
@@ -77,6 +78,8 @@ class Model:
         self.image_shape: tuple[int, int, int] = (info.height, info.width, info.channels)
         self.latent_size: int = info.latent_size
         self.classes: int = info.classes
+        names = self.metadata("class_names") if self.classes else None
+        self.class_names: tuple[str, ...] = tuple(names.split("\n")) if names else ()
         self.bytes: int = info.bytes
 
     def close(self) -> None:

@@ -31,6 +31,7 @@ class RunGenerator:
         latent_size: Length of a latent vector.
         image_shape: Height, width and channels of an image.
         classes: Number of classes; 0 for a plain GAN.
+        class_names: Of the classes; () where they have numbers alone.
         dataset: Name of the dataset that it was trained on.
         name: The run and its step: ``mnist seed 0 step 40``.
     """
@@ -39,7 +40,8 @@ class RunGenerator:
         """Take a snapshot, and the run's GAN where that is compiled already."""
         config, spec = snapshot.config, snapshot.spec
         self.latent_size, self.image_shape = config.latent_size, spec.shape
-        self.classes, self.dataset = spec.classes, config.dataset
+        self.classes, self.class_names = spec.classes, spec.names
+        self.dataset = config.dataset
         self.name = name or f"{config.dataset} seed {config.seed} step {snapshot.step}"
         self._params = snapshot.params
         self._sample: Callable[..., jax.Array] = (

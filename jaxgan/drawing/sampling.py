@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -95,13 +96,14 @@ class Sample:
         return array
 
 
-def choose(options: Sampling, latent_size: int, classes: int) -> Sample:
+def choose(options: Sampling, latent_size: int, classes: int, names: Sequence[str] = ()) -> Sample:
     """Return what options choose.
 
     Args:
         options: What was asked for.
         latent_size: Z of the generator, 1 to 65,536.
         classes: How many it has; 0 for a plain GAN.
+        names: Of the classes; () where they have numbers alone.
 
     Raises:
         UserError: An option is wrong, contradicts another, or does not fit the generator.
@@ -114,7 +116,28 @@ def choose(options: Sampling, latent_size: int, classes: int) -> Sample:
     handle = ctypes.c_void_p()
     library.call(
         library.load().jaxgan_choose,
-        ctypes.byref(library.Sampling(*texts)), latent_size, classes, ctypes.byref(handle),
+        ctypes.byref(library.Sampling(*texts)), latent_size, classes, library.lines(names),
+        ctypes.byref(handle),
     )  # fmt: skip
     assert handle.value is not None
     return Sample(handle.value, latent_size)
+
+
+def find_class(text: str, classes: int, names: Sequence[str] = ()) -> int:
+    """Return the class that a person means.
+
+    Args:
+        text: Its name, with another case where that is one class alone, or its number.
+        classes: How many there are.
+        names: Of the classes; () where they have numbers alone.
+
+    Raises:
+        UserError: It is none; the message has the name that it is closest to.
+    """
+    label = ctypes.c_int32()
+    library.call(
+        library.load().jaxgan_find_class,
+        library.encoded(text, "the name of a class"), classes, library.lines(names),
+        ctypes.byref(label),
+    )  # fmt: skip
+    return label.value

@@ -246,6 +246,7 @@ class Conversion:
 
 
 def _metadata(snapshot: Snapshot, kind: Quantization) -> dict[str, str]:
+    names = snapshot.spec.names
     return {
         "version": __version__,
         "revision": report.revision(),
@@ -256,4 +257,5 @@ def _metadata(snapshot: Snapshot, kind: Quantization) -> dict[str, str]:
         "classes": str(snapshot.spec.classes),
         "image_shape": ",".join(map(str, snapshot.spec.shape)),
         "quantization": kind,
+        **({"class_names": "\n".join(names)} if names else {}),
     }

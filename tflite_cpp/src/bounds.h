@@ -26,7 +26,9 @@ constexpr int kMaxBatch = 4096;
 constexpr int kMaxSide = 4096;  // of an image, and of what its layers make
 constexpr int kMaxLatent = 65536;
 constexpr int kMaxClasses = 65536;
-constexpr int kChannels[] = {1, 3};  // grey, red-green-blue
+constexpr int kChannels[] = {1, 3, 4};  // grey, red-green-blue, those with alpha
+constexpr std::size_t kMaxClassName = 200;       // bytes of UTF-8
+constexpr std::size_t kMaxClassNames = 1048576;  // bytes of all, a line each
 
 // --- Files, in bytes.
 constexpr std::size_t kMaxModelBytes = 2147483647;  // a flatbuffer's offsets reach no further
@@ -56,7 +58,7 @@ constexpr float kMaxFactor = 128.0f;
 constexpr float kMaxRatio = 65536.0f;  // of scales: some kernels end the program at 2^19
 
 // --- What is shown, in letters.
-constexpr std::size_t kMaxNamesShown = 200;  // of signatures, in a message
+constexpr std::size_t kMaxNamesShown = 200;  // of signatures or classes
 constexpr std::size_t kMaxEntryShown = 200;  // of metadata, by --info
 
 }  // namespace jaxgan

@@ -12,6 +12,7 @@
 
 #include "jaxgan/generator.h"
 #include "jaxgan/latents.h"
+#include "names.h"
 #include "sampling.h"
 #include "sha256.h"
 #include "verify.h"
@@ -142,6 +143,13 @@ SamplingOptions options_of(const jaxgan_sampling* sampling) {
   return made;
 }
 
+Names names_of(const char* text, int classes) {
+  Names names;
+  const std::string fault = text == nullptr ? "" : read_names(text, classes, names);
+  if (!fault.empty()) throw UsageError("class names: " + fault);
+  return names;
+}
+
 // Opens a generator by `make` and hands it over; null where that fails.
 template <typename Make>
 jaxgan_status open(jaxgan_generator** generator, jaxgan_error* error, Make&& make) noexcept {
@@ -264,8 +272,8 @@ jaxgan_status jaxgan_draw_between(jaxgan_generator* generator, const float* late
   });
 }
 
-void jaxgan_to_levels(const float* values, size_t count, uint8_t* levels) {
-  std::transform(values, values + count, levels, to_level);
+void jaxgan_to_levels(const float* values, size_t pixels, size_t channels, uint8_t* levels) {
+  to_levels(values, pixels, channels, levels);
 }
 
 void jaxgan_latents(const uint32_t* seeds, const uint32_t* indices, size_t count, size_t size,
@@ -276,11 +284,11 @@ void jaxgan_latents(const uint32_t* seeds, const uint32_t* indices, size_t count
 }
 
 jaxgan_status jaxgan_choose(const jaxgan_sampling* sampling, size_t latent_size, int32_t classes,
-                            jaxgan_sample** sample, jaxgan_error* error) {
+                            const char* names, jaxgan_sample** sample, jaxgan_error* error) {
   if (sample != nullptr) *sample = nullptr;
   return guarded(error, [&] {
     expect(sample, "a place for the sample");
-    Sample chosen = choose(options_of(sampling), latent_size, classes);
+    Sample chosen = choose(options_of(sampling), latent_size, classes, names_of(names, classes));
     *sample = std::make_unique<jaxgan_sample>(std::move(chosen)).release();
   });
 }
@@ -308,5 +316,19 @@ jaxgan_status jaxgan_draw_sample(jaxgan_generator* generator, const jaxgan_sampl
     expect(sample, "a sample");
     expect(levels, "a place for the levels");
     draw(generator->generator, sample->sample, levels);
+  });
+}
+
+jaxgan_status jaxgan_find_class(const char* text, int32_t classes, const char* names,
+                                int32_t* label, jaxgan_error* error) {
+  return guarded(error, [&] {
+    expect(text, "the name of a class");
+    expect(label, "a place for the label");
+    if (classes < 1) throw UsageError("this model has no classes");
+    const Names all = names_of(names, classes);
+    const Classes known(classes, all);
+    const std::optional<std::int32_t> found = known.find(text);
+    if (!found) throw UsageError(known.fault(text));
+    *label = *found;
   });
 }

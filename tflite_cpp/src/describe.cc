@@ -6,12 +6,14 @@
 #include "bounds.h"
 #include "files.h"
 #include "images.h"
+#include "names.h"
 
 namespace jaxgan {
 namespace {
 
-// Bytes that are no printable ASCII as \x1b, so that a line stays one.
+// Text as it is where that keeps a line one; else all but printable ASCII as \x1b.
 std::string printable(const std::string& text) {
+  if (is_plain(text)) return text;
   std::string shown;
   for (const char letter : text) {
     char code[8];
@@ -38,7 +40,9 @@ std::string describe_model(const Generator& generator, const std::string& path) 
   for (const char* const name : kNames) {
     const auto text = generator.metadata(name);
     if (!text) continue;
-    lines += std::string(name) + ": " + printable(text->substr(0, kMaxEntryShown)) + "\n";
+    lines += std::string(name) + ": " + printable(text->substr(0, kMaxEntryShown));
+    const bool named = name == std::string("classes") && !generator.class_names().empty();
+    lines += named ? " (" + list_of(generator.class_names()) + ")\n" : "\n";
   }
   return lines;
 }

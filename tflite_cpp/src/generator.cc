@@ -8,6 +8,7 @@
 
 #include "bounds.h"
 #include "model_file.h"
+#include "names.h"
 #include "numbers.h"
 #include "runtime.h"
 #include "signatures.h"
@@ -67,6 +68,7 @@ struct Generator::Parts {
   StartTimes times;
   Signatures signatures;
   int classes = 0;
+  Names class_names;
   std::vector<float> latents, images;  // of a batch that is not full
   std::vector<std::int32_t> labels;
 };
@@ -81,6 +83,12 @@ void Generator::Parts::read_classes() {
                      "; convert it again with convert_tflite.py");
   }
   classes = static_cast<int>(count);
+  const std::optional<std::string> names = model.metadata(std::string(kMetadata) + "class_names");
+  const std::string fault = names ? read_names(*names, classes, class_names) : "";
+  if (!fault.empty()) {
+    throw ModelError(name + " is not a generator: in its metadata class_names, " + fault +
+                     "; convert it again with convert_tflite.py");
+  }
 }
 
 void Generator::Parts::check_label(std::int32_t label) const {
@@ -204,6 +212,10 @@ std::size_t Generator::latent_size() const noexcept {
 
 int Generator::classes() const noexcept { return parts_->classes; }
 
+const std::vector<std::string>& Generator::class_names() const noexcept {
+  return parts_->class_names;
+}
+
 const std::vector<SignatureInfo>& Generator::signatures() const noexcept {
   return parts_->model.signatures();
 }
@@ -247,6 +259,23 @@ void Generator::draw_between(const float* latents, const std::int32_t* labels,
 std::uint8_t to_level(float value) noexcept {
   if (!(value > -1.0f)) return 0;  // not a number, too
   return static_cast<std::uint8_t>(std::nearbyint((std::min(value, 1.0f) + 1.0f) * 127.5f));
+}
+
+void to_levels(const float* values, std::size_t pixels, std::size_t channels,
+               std::uint8_t* levels) noexcept {
+  if (channels != 4) {
+    std::transform(values, values + pixels * channels, levels, to_level);
+    return;
+  }
+  for (const float* const end = values + 4 * pixels; values != end; values += 4, levels += 4) {
+    levels[3] = to_level(values[3]);
+    const float alpha = std::min(values[3], 1.0f) + 1.0f;  // twice as much, as the colours
+    for (std::size_t i = 0; i < 3; ++i) {
+      const bool seen = levels[3] != 0 && values[i] > -1.0f;
+      const float colour = seen ? std::min((std::min(values[i], 1.0f) + 1.0f) / alpha, 1.0f) : 0.0f;
+      levels[i] = static_cast<std::uint8_t>(std::nearbyint(colour * 255.0f));
+    }
+  }
 }
 
 }  // namespace jaxgan

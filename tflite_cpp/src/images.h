@@ -17,14 +17,14 @@ struct Picture {
   std::vector<std::uint8_t> pixels;
 };
 
-// What a PNG says of itself, (keyword, text): tEXt chunks, in Latin-1.
+// What a PNG says of itself, (keyword, text), in UTF-8: tEXt chunks, iTXt where one is not ASCII.
 using Texts = std::vector<std::pair<std::string, std::string>>;
 
 // Throws UsageError where a grid would be larger than a PNG can be.
 void check_grid(Shape shape, std::size_t count, std::size_t columns);
 
-// Lays `count` pictures of one shape ([count, H, W, C] bytes) out row by row, black where the
-// last row is not full.
+// Lays `count` pictures of one shape ([count, H, W, C] bytes) out row by row, 0 where the
+// last row is not full: black, or transparent.
 Picture grid(const std::vector<std::uint8_t>& pictures, Shape shape, std::size_t count,
              std::size_t columns);
 

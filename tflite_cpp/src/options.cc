@@ -47,8 +47,8 @@ void declare_sampling(CLI::App& app, Options& options) {
                  "Instead of both: the first image of each of some seeds, such as 1,5,9-12")
       ->group(kWhat);
   app.add_option("--label", sampling.label,
-                 "Class, or classes such as 3,1,4 that images take in turn (default: all classes "
-                 "in turn)")
+                 "Class, or classes such as 3,1,4 or cat,dog that images take in turn (default: all "
+                 "classes in turn)")
       ->group(kWhat);
   app.add_option("--truncation", sampling.truncation,
                  "Keep latents within this many standard deviations, above 0 to 10: more usual "

@@ -11,9 +11,9 @@ namespace {
 
 using flatbuffer::Table;
 
-// The numbers in a constant vector.
-std::vector<std::int64_t> integers(const Tensor& tensor) {
-  expect(tensor.constant() && tensor.sizes.size() == 1 && tensor.elements <= kMaxRank &&
+// The numbers in a constant vector, or in rows of a constant matrix.
+std::vector<std::int64_t> integers(const Tensor& tensor, std::size_t rank = 1) {
+  expect(tensor.constant() && tensor.sizes.size() == rank && tensor.elements <= 2 * kMaxRank &&
              (tensor.is(kInt32) || tensor.is(kInt64)),
          "expected a constant of sizes");
   std::vector<std::int64_t> values(tensor.elements);
@@ -157,6 +157,29 @@ void transpose(const Operation& one) {
   expect_sizes(one.out, sizes);
 }
 
+void depth_to_space(const Operation& one) {
+  const Sizes& from = one.in[0]->sizes;
+  expect_moved(*one.in[0], one.out);
+  const auto block = one.options.front().number<std::int32_t>(0, 0);
+  expect(from.size() == 4 && block >= 1 && block <= kMaxStride &&
+             from[3] % (block * block) == 0 && std::max(from[1], from[2]) <= kMaxSide,
+         "inputs of sizes that do not fit");
+  expect_sizes(one.out, {from[0], from[1] * block, from[2] * block, from[3] / (block * block)});
+}
+
+void pad(const Operation& one) {
+  const Sizes& from = one.in[0]->sizes;
+  expect_moved(*one.in[0], one.out);
+  const std::vector<std::int64_t> around = integers(*one.in[1], 2);
+  expect(from.size() <= 4 && around.size() == 2 * from.size(), "inputs of sizes that do not fit");
+  expect(std::all_of(around.begin(), around.end(),
+                     [](std::int64_t size) { return size >= 0 && size <= kMaxSide; }),
+         "sizes");
+  std::vector<std::int64_t> sizes(from.begin(), from.end());
+  for (std::size_t i = 0; i < around.size(); ++i) sizes[i / 2] += around[i];
+  expect(equal(sizes, one.out.sizes), "its result has other sizes than its inputs give");
+}
+
 void cast(const Operation& one) {
   expect(one.in[0]->is(kBool) && one.out.is(kFloat32), "types");
   expect_sizes(one.out, one.in[0]->sizes);
@@ -207,20 +230,20 @@ void fully_connected(const Operation& one) {
 
 struct Strides {
   std::int32_t down, across;
+  bool padded;
 };
 
 // Of the options, padding is first, then come both strides; `activation` says where that is. To be
 // asked after expect_kernel, which sees to it that the kernel has four sizes.
 Strides strides(const Operation& one, std::size_t activation) {
   const Table& options = one.options.front();
-  const Strides found{options.number<std::int32_t>(2, 0), options.number<std::int32_t>(1, 0)};
+  const auto padding = options.number<std::int8_t>(0, 0);
+  const Strides found{options.number<std::int32_t>(2, 0), options.number<std::int32_t>(1, 0),
+                      padding == 0};
   expect(std::min(found.down, found.across) >= 1 &&
              std::max(found.down, found.across) <= kMaxStride,
          "stride");
-  const Sizes& kernel = one.in[1]->sizes;
-  const bool one_pixel = kernel[1] == 1 && kernel[2] == 1;  // then VALID is SAME, and written
-  const auto padding = options.number<std::int8_t>(0, 0);
-  expect(padding == 0 || (padding == 1 && one_pixel), "padding is not SAME");
+  expect(padding == 0 || padding == 1, "padding");
   expect_no_activation(one, activation);
   return found;
 }
@@ -244,6 +267,17 @@ void expect_kernel(const Tensor& in, const Tensor& kernel, const Tensor& small) 
          "too large");
 }
 
+// The sizes of a convolution's result, with padding as SAME or VALID has it.
+Sizes shrunk(const Operation& one, Strides by, std::int32_t channels) {
+  const Sizes& in = one.in[0]->sizes;
+  const Sizes& kernel = one.in[1]->sizes;
+  const auto side = [&](std::size_t i, std::int32_t stride) {
+    expect(by.padded || in[i] >= kernel[i], "inputs of sizes that do not fit");
+    return (in[i] - (by.padded ? 1 : kernel[i])) / stride + 1;
+  };
+  return {in[0], side(1, by.down), side(2, by.across), channels};
+}
+
 void convolution(const Operation& one) {
   const Tensor& in = *one.in[0];
   const Tensor& kernel = *one.in[1];
@@ -251,9 +285,7 @@ void convolution(const Operation& one) {
   expect_weights(in, kernel, 0, one.in[2], one.out);
   expect_no_dilation(one, 4);
   expect(in.sizes[3] == kernel.sizes[3], "inputs of sizes that do not fit");
-  const auto [down, across] = strides(one, 3);
-  expect_sizes(one.out, {in.sizes[0], (in.sizes[1] + down - 1) / down,
-                         (in.sizes[2] + across - 1) / across, kernel.sizes[0]});
+  expect_sizes(one.out, shrunk(one, strides(one, 3), kernel.sizes[0]));
 }
 
 void depthwise_convolution(const Operation& one) {
@@ -265,9 +297,7 @@ void depthwise_convolution(const Operation& one) {
   const std::int64_t multiplier = one.options.front().number<std::int32_t>(3, 0);
   expect(kernel.sizes[0] == 1 && multiplier >= 1 && in.sizes[3] * multiplier == kernel.sizes[3],
          "inputs of sizes that do not fit");
-  const auto [down, across] = strides(one, 4);
-  expect_sizes(one.out, {in.sizes[0], (in.sizes[1] + down - 1) / down,
-                         (in.sizes[2] + across - 1) / across, kernel.sizes[3]});
+  expect_sizes(one.out, shrunk(one, strides(one, 4), kernel.sizes[3]));
 }
 
 void transposed_convolution(const Operation& one) {
@@ -275,7 +305,9 @@ void transposed_convolution(const Operation& one) {
   const Tensor& kernel = *one.in[1];
   expect_kernel(in, kernel, in);
   expect_weights(in, kernel, 0, one.in[3], one.out);
-  const auto [down, across] = strides(one, 3);
+  const auto [down, across, padded] = strides(one, 3);
+  const bool one_pixel = kernel.sizes[1] == 1 && kernel.sizes[2] == 1;  // then VALID is SAME
+  expect(padded || one_pixel, "padding is not SAME");
   expect(in.sizes[3] == kernel.sizes[3] && kernel.sizes[1] >= down && kernel.sizes[2] >= across,
          "inputs of sizes that do not fit");
   expect(equal(integers(*one.in[0]), one.out.sizes), "sizes");
@@ -290,6 +322,7 @@ constexpr struct {
     {0, {"ADD", 2, -1, 11, arithmetic}},
     {3, {"CONV_2D", 3, 2, 1, convolution}},
     {4, {"DEPTHWISE_CONV_2D", 3, 2, 2, depthwise_convolution}},
+    {5, {"DEPTH_TO_SPACE", 1, -1, 94, depth_to_space}},
     {6, {"DEQUANTIZE", 1, -1, 0, dequantize}},
     {7, {"EMBEDDING_LOOKUP", 2, -1, 0, embedding_lookup}},
     {9, {"FULLY_CONNECTED", 3, 2, 8, fully_connected}},
@@ -297,6 +330,7 @@ constexpr struct {
     {22, {"RESHAPE", 2, -1, 0, reshape}},
     {25, {"SOFTMAX", 1, -1, 9, softmax}},
     {28, {"TANH", 1, -1, 0, elementwise}},
+    {34, {"PAD", 2, -1, 22, pad}},
     {39, {"TRANSPOSE", 2, -1, 0, transpose}},
     {41, {"SUB", 2, -1, 28, arithmetic}},
     {53, {"CAST", 1, -1, 0, cast}},

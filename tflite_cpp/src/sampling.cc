@@ -142,15 +142,20 @@ void check_frames(std::size_t keys, std::size_t frames) {
   }
 }
 
-std::string joined(const std::vector<std::int32_t>& numbers) {
+// Labels as parse_labels reads them.
+std::string joined(const std::vector<std::int32_t>& labels, const Names& names) {
   std::string text;
-  for (const std::int32_t one : numbers) text += (text.empty() ? "" : ",") + std::to_string(one);
+  for (const std::int32_t one : labels) {
+    text += text.empty() ? "" : ",";
+    text += names.empty() ? std::to_string(one) : names[static_cast<std::size_t>(one)];
+  }
   return text;
 }
 
 }  // namespace
 
-std::vector<std::int32_t> parse_labels(const std::optional<std::string>& text, int classes) {
+std::vector<std::int32_t> parse_labels(const std::optional<std::string>& text, int classes,
+                                       const Names& names) {
   std::vector<std::int32_t> labels;
   if (!text) {
     labels.resize(static_cast<std::size_t>(classes));
@@ -158,20 +163,24 @@ std::vector<std::int32_t> parse_labels(const std::optional<std::string>& text, i
     return labels;
   }
   if (classes == 0) throw UsageError("--label: this model has no classes; leave the option out");
-  const char* place = text->data();
-  const char* const end = place + text->size();
-  while (true) {
-    std::uint32_t label = 0;
-    const char* const next = number(place, end, label);
-    if (next == nullptr || (next != end && *next != ',') ||
-        label >= static_cast<std::uint32_t>(classes)) {
-      throw UsageError("--label: expected classes from 0 to " + std::to_string(classes - 1) +
-                       ", separated by commas, got '" + *text + "'");
+  const Classes known(classes, names);
+  for (std::size_t start = 0; start <= text->size();) {
+    std::vector<std::size_t> ends;  // of what may be a name
+    for (std::size_t end = start; ends.size() <= known.max_commas() && end <= text->size(); ++end) {
+      end = std::min(text->find(',', end), text->size());
+      ends.push_back(end);
     }
-    labels.push_back(static_cast<std::int32_t>(label));
-    if (next == end) return labels;
-    place = next + 1;
+    std::optional<std::int32_t> label;
+    std::string shortest = text->substr(start, ends.front() - start);
+    while (!label && !ends.empty()) {
+      label = known.find(text->substr(start, ends.back() - start));
+      if (!label) ends.pop_back();
+    }
+    if (!label) throw UsageError("--label: " + known.fault(names.empty() ? *text : shortest));
+    labels.push_back(*label);
+    start = ends.back() + 1;
   }
+  return labels;
 }
 
 std::vector<std::uint32_t> parse_seeds(const std::string& text) {
@@ -199,9 +208,10 @@ std::vector<std::uint32_t> parse_seeds(const std::string& text) {
   }
 }
 
-Sample choose(const SamplingOptions& options, std::size_t latent_size, int classes) {
+Sample choose(const SamplingOptions& options, std::size_t latent_size, int classes,
+              const Names& names) {
   check_model(latent_size, classes);
-  const std::vector<std::int32_t> labels = parse_labels(options.label, classes);
+  const std::vector<std::int32_t> labels = parse_labels(options.label, classes, names);
   const std::size_t frames =
       whole("--interpolate", options.interpolate, 1, kMinInterpolate, kMaxInterpolate);
   Keys keys = keys_of(options, latent_size);
@@ -223,7 +233,7 @@ Sample choose(const SamplingOptions& options, std::size_t latent_size, int class
   }
   sample.count = sample.latents.size() / latent_size;
   sample.texts = {{"jaxgan.latents", keys.origin}};
-  if (!labels.empty()) sample.texts.emplace_back("jaxgan.labels", joined(labels));
+  if (!labels.empty()) sample.texts.emplace_back("jaxgan.labels", joined(labels, names));
   return sample;
 }
 
@@ -235,6 +245,7 @@ void draw(Generator& generator, const Sample& sample, std::uint8_t* levels) {
                      (generator.classes() == 0 ? "and no label" : "and a label") +
                      " an image, got one that was chosen for another model");
   }
+  const auto channels = static_cast<std::size_t>(generator.image_shape().channels);
   constexpr std::size_t kAtATime = kMaxBatch;  // so that the values of many images need not be held
   std::vector<float> values(std::min(sample.count, kAtATime) * pixels);
   const auto plain = [&](std::size_t i) {
@@ -253,9 +264,7 @@ void draw(Generator& generator, const Sample& sample, std::uint8_t* levels) {
     } else {
       generator.draw(latents, labels, end - start, values.data());
     }
-    std::transform(values.begin(),
-                   values.begin() + static_cast<std::ptrdiff_t>((end - start) * pixels),
-                   levels + start * pixels, to_level);
+    to_levels(values.data(), (end - start) * pixels / channels, channels, levels + start * pixels);
     start = end;
   }
 }

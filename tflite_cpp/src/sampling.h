@@ -9,6 +9,7 @@
 #include "files.h"
 #include "images.h"
 #include "jaxgan/generator.h"
+#include "names.h"
 
 namespace jaxgan {
 
@@ -35,18 +36,21 @@ struct Sample {
   Texts texts;                              // for their PNG: how they were chosen
 };
 
-// For a model of a latent size and a number of classes, 0 for none. Throws UsageError where options
-// are wrong, contradict each other, or do not fit the model.
-Sample choose(const SamplingOptions& options, std::size_t latent_size, int classes);
+// For a model of a latent size and a number of classes, 0 for none, with or without names. Throws
+// UsageError where options are wrong, contradict each other, or do not fit the model.
+Sample choose(const SamplingOptions& options, std::size_t latent_size, int classes,
+              const Names& names);
 
 // Draws them, as levels [count, H, W, C]. Throws UsageError where they were chosen for another kind
 // of model, and as Generator::draw does.
 void draw(Generator& generator, const Sample& sample, std::uint8_t* levels);
 std::vector<std::uint8_t> draw(Generator& generator, const Sample& sample);
 
-// The labels that images take in turn: those of a text such as "3" or "3,1,4", every class without
-// a text, none for a model without classes. Throws UsageError where the text names no class.
-std::vector<std::int32_t> parse_labels(const std::optional<std::string>& text, int classes);
+// The labels that images take in turn: those of a text such as "3", "3,1,4" or "cat,dog", every
+// class without a text, none for a model without classes. A name may have commas itself: the longest
+// that fits is taken. Throws UsageError where the text names no class.
+std::vector<std::int32_t> parse_labels(const std::optional<std::string>& text, int classes,
+                                       const Names& names = {});
 
 // The seeds of a text such as "7" or "1,5,9-12", in order. Throws UsageError.
 std::vector<std::uint32_t> parse_seeds(const std::string& text);

@@ -32,10 +32,13 @@ bool are_channels(int count) {
   return std::find(std::begin(kChannels), std::end(kChannels), count) != std::end(kChannels);
 }
 
-// "1 or 3".
+// "1, 3 or 4".
 std::string channels_text() {
   std::string text;
-  for (const int count : kChannels) text += (text.empty() ? "" : " or ") + std::to_string(count);
+  for (const int& count : kChannels) {
+    const bool last = &count + 1 == std::end(kChannels);
+    text += (text.empty() ? "" : last ? " or " : ", ") + std::to_string(count);
+  }
   return text;
 }
 

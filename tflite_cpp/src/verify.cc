@@ -123,7 +123,8 @@ class Graph {
 
   void check(const Table& table, const Rule& rule) {
     table.has_none_from(5);
-    const auto in = table.vector<std::int32_t>(1).copy(rule.inputs);
+    auto in = table.vector<std::int32_t>(1).copy(rule.inputs);
+    if (static_cast<int>(in.size()) == rule.optional) in.push_back(-1);  // the last one
     const auto out = table.vector<std::int32_t>(2).copy(1);
     expect(in.size() == rule.inputs && out.size() == 1, "inputs and outputs");
     expect(table.number<std::uint8_t>(3, 0) == rule.options, "options");

@@ -10,9 +10,11 @@
 #include <sstream>
 
 #include "benchmark.h"
+#include "bounds.h"
 #include "files.h"
 #include "images.h"
 #include "jaxgan/latents.h"
+#include "names.h"
 #include "npy.h"
 #include "numbers.h"
 #include "sampling.h"
@@ -102,6 +104,62 @@ TEST_CASE("labels: one, a list, every class, none") {
   CHECK_THROWS_AS(parse_labels("0", 0), UsageError);
 }
 
+TEST_CASE("labels by name: as it is, in another case, or the number; digits of a name are a name") {
+  using Labels = std::vector<std::int32_t>;
+  const Names names = {"cat", "Dog", "DOG", "0", "salt, pepper", "salt", "h\xc3\xa9ros"};
+  CHECK(parse_labels("cat", 7, names) == Labels{0});
+  CHECK(parse_labels("CAT,Dog,DOG", 7, names) == Labels{0, 1, 2});
+  CHECK(parse_labels("0,1,6", 7, names) == Labels{3, 1, 6});
+  CHECK(parse_labels("salt,salt, pepper,cat", 7, names) == Labels{5, 4, 0});
+  CHECK(parse_labels("h\xc3\xa9ros", 7, names) == Labels{6});
+  CHECK(parse_labels(std::nullopt, 7, names) == Labels{0, 1, 2, 3, 4, 5, 6});
+  for (const char* wrong : {"", "dog", "7", "cat,", "cat, Dog", "pepper", "salt,pepper", "cats"}) {
+    CAPTURE(wrong);
+    CHECK_THROWS_AS(parse_labels(wrong, 7, names), UsageError);
+  }
+  const Names few = {"cat", "cot", "pepper"};
+  CHECK_THROWS_WITH_AS(parse_labels("cat,PEPER", 3, few),
+                       "--label: expected names of classes, or numbers from 0 to 2, separated by "
+                       "commas, got 'PEPER' (did you mean 'pepper'?); the names are: cat, cot, "
+                       "pepper",
+                       UsageError);
+}
+
+TEST_CASE("names of classes are one a line, differ, and can be shown") {
+  Names names;
+  CHECK(read_names("a\nb c\n\xf0\x9f\x90\xb1", 3, names).empty());
+  CHECK(names == Names{"a", "b c", "\xf0\x9f\x90\xb1"});
+  const std::string longest(kMaxClassName, 'x');
+  CHECK(read_names(longest, 1, names).empty());
+  for (const std::string& wrong :
+       {std::string(), std::string("a"), std::string("a\nb\nc"), std::string("a\n"),
+        std::string("a\na"), std::string("a\nb\x1b"), std::string("a\n\xc2\x9b"),
+        std::string("a\n\xff"), std::string("a\n\xc3"), std::string("a\n\xe0\x80\x80"),
+        std::string("a\n\xed\xa0\x80"), "a\n" + longest + "x",
+        "a\n" + std::string(kMaxClassNames, 'x')}) {
+    CAPTURE(wrong.substr(0, 20));
+    CHECK(!read_names(wrong, 2, names).empty());
+  }
+  CHECK(list_of({"a", "b"}) == "a, b");
+  CHECK(list_of({"a", longest, "b"}) == "a, ...");
+}
+
+TEST_CASE("of four channels, colours are divided by their alpha and rounded once") {
+  const float none = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<float> values = {0.0f,  -1.0f, -1.0f, 0.0f,    // half of full red
+                                     -0.99f, -1.0f, -1.0f, -0.98f,  // at 2.55 levels of alpha
+                                     1.0f,  0.0f,  -1.0f, 0.0f,    // a colour above its alpha
+                                     1.0f,  1.0f,  1.0f,  -0.9965f,  // alpha below half a level
+                                     0.0f,  none,  0.0f,  none};
+  std::vector<std::uint8_t> levels(values.size());
+  to_levels(values.data(), 5, 4, levels.data());
+  CHECK(levels == std::vector<std::uint8_t>{255, 0, 0, 128, 128, 0, 0, 3, 255, 255, 0, 128,
+                                            0,   0, 0, 0,   0,   0, 0, 0});
+  to_levels(values.data(), 2, 3, levels.data());
+  CHECK(levels[0] == 128);
+  CHECK(levels[3] == 128);
+}
+
 TEST_CASE("levels: -1 is black, 1 is white, the nearest between, clipped outside") {
   CHECK(to_level(-1.0f) == 0);
   CHECK(to_level(1.0f) == 255);
@@ -133,22 +191,22 @@ TEST_CASE("a grid too large for a PNG is refused") {
 }
 
 TEST_CASE("a PNG gives back its pixels") {
-  for (const int channels : {1, 3}) {
+  for (const int channels : {1, 3, 4}) {
     Picture picture{{2, 3, channels}, {}};
     for (std::size_t i = 0; i < picture.shape.size(); ++i) {
       picture.pixels.push_back(static_cast<std::uint8_t>(i * 13));
     }
-    const auto content = encode_png(picture, {{"one", "1"}, {"two", ""}});
+    const auto content = encode_png(picture, {{"one", "1"}, {"two", ""}, {"three", "h\xc3\xa9"}});
     png_image header = {};
     header.version = PNG_IMAGE_VERSION;
     REQUIRE(png_image_begin_read_from_memory(&header, content.data(), content.size()) != 0);
-    header.format = channels == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB;
+    header.format = channels == 1 ? PNG_FORMAT_GRAY : channels == 3 ? PNG_FORMAT_RGB : PNG_FORMAT_RGBA;
     CHECK(header.width == 3);
     CHECK(header.height == 2);
     std::vector<std::uint8_t> pixels(PNG_IMAGE_SIZE(header));
     REQUIRE(png_image_finish_read(&header, nullptr, pixels.data(), 0, nullptr) != 0);
     CHECK(pixels == picture.pixels);
-    CHECK(read_texts(content, "x") == Texts{{"one", "1"}, {"two", ""}});
+    CHECK(read_texts(content, "x") == Texts{{"one", "1"}, {"two", ""}, {"three", "h\xc3\xa9"}});
     for (std::size_t i = 0; i < content.size(); ++i) {
       Bytes damaged(content.begin(), content.begin() + static_cast<std::ptrdiff_t>(i));
       CHECK_THROWS_AS(read_texts(damaged, "x"), UsageError);  // cut off

@@ -30,7 +30,7 @@ extern "C" {
 #endif
 
 /* Grows when a function or field changes its meaning; a binding compares it before all else. */
-#define JAXGAN_C_VERSION 1
+#define JAXGAN_C_VERSION 2
 JAXGAN_API int32_t jaxgan_c_version(void);
 
 /* The exit codes of jaxgan-generate. */
@@ -60,7 +60,7 @@ typedef struct jaxgan_options {
 } jaxgan_options;
 
 typedef struct jaxgan_info {
-  int32_t height, width, channels; /* of an image */
+  int32_t height, width, channels; /* of an image; channels: 1 grey, 3 RGB, 4 RGBA */
   int32_t latent_size;
   int32_t classes; /* 0: takes no labels */
   size_t bytes;    /* of the file */
@@ -98,7 +98,7 @@ JAXGAN_API void jaxgan_close(jaxgan_generator* generator); /* null: nothing */
 JAXGAN_API jaxgan_info jaxgan_describe(const jaxgan_generator* generator);
 JAXGAN_API const jaxgan_signature* jaxgan_signatures(const jaxgan_generator* generator,
                                                      size_t* count);
-/* An entry of the metadata, such as "dataset", and its length; null if there is none. */
+/* An entry of the metadata, such as "dataset" or "class_names" (one a line), and its length; null if there is none. */
 JAXGAN_API const char* jaxgan_metadata(jaxgan_generator* generator, const char* name, size_t* size);
 /* The SHA-256 of the file, 64 lower-case hexadecimal digits. */
 JAXGAN_API const char* jaxgan_sha256(jaxgan_generator* generator);
@@ -106,7 +106,8 @@ JAXGAN_API const char* jaxgan_sha256(jaxgan_generator* generator);
 JAXGAN_API jaxgan_status jaxgan_runtime(const jaxgan_options* options, char* text, size_t size,
                                         jaxgan_error* error);
 
-/* Draws `count` images, float32 [count, height, width, channels] in [-1, 1]. `latents` is float32
+/* Draws `count` images, float32 [count, height, width, channels] in [-1, 1]; of 4 channels, the
+ * colours are premultiplied by the alpha. `latents` is float32
  * [count, latent_size], `labels` int32 [count], null for a model without classes. Exactly as many
  * images as a signature generate_N has rows are drawn by that signature. */
 JAXGAN_API jaxgan_status jaxgan_draw(jaxgan_generator* generator, const float* latents,
@@ -117,8 +118,10 @@ JAXGAN_API jaxgan_status jaxgan_draw_between(jaxgan_generator* generator, const 
                                              const int32_t* labels, const int32_t* target_labels,
                                              const float* weights, size_t count, float* images,
                                              jaxgan_error* error);
-/* Values in [-1, 1] as levels 0 to 255, rounded to the nearest; not a number is 0. */
-JAXGAN_API void jaxgan_to_levels(const float* values, size_t count, uint8_t* levels);
+/* Values [pixels, channels] in [-1, 1] as levels 0 to 255, rounded to the nearest; not a number is 0.
+ * Of 4 channels, premultiplied RGBA becomes straight RGBA, as a PNG has it. */
+JAXGAN_API void jaxgan_to_levels(const float* values, size_t pixels, size_t channels,
+                                 uint8_t* levels);
 
 /* --- What to draw. */
 
@@ -131,7 +134,7 @@ typedef struct jaxgan_sampling {
   const char* seed;        /* "7" */
   const char* count;       /* "80" */
   const char* seeds;       /* "0-35" or "1,5,9-12" */
-  const char* label;       /* "3" or "3,1,4" */
+  const char* label;       /* "3", "3,1,4" or "cat,dog" */
   const char* latents;     /* an .npy file */
   const char* truncation;  /* "0.7" */
   const char* interpolate; /* "8" */
@@ -150,9 +153,10 @@ typedef struct jaxgan_sample_view {
   const char* const* texts;
 } jaxgan_sample_view;
 
-/* Reads options for a generator of some latent size and classes. */
+/* Reads options for a generator of some latent size and classes. `names` are those of the classes, as
+ * the metadata "class_names" has them; null where they have numbers alone. */
 JAXGAN_API jaxgan_status jaxgan_choose(const jaxgan_sampling* sampling, size_t latent_size,
-                                       int32_t classes, jaxgan_sample** sample,
+                                       int32_t classes, const char* names, jaxgan_sample** sample,
                                        jaxgan_error* error);
 JAXGAN_API jaxgan_sample_view jaxgan_view(const jaxgan_sample* sample);
 JAXGAN_API void jaxgan_free(jaxgan_sample* sample); /* null: nothing */
@@ -160,6 +164,11 @@ JAXGAN_API void jaxgan_free(jaxgan_sample* sample); /* null: nothing */
 JAXGAN_API jaxgan_status jaxgan_draw_sample(jaxgan_generator* generator,
                                             const jaxgan_sample* sample, uint8_t* levels,
                                             jaxgan_error* error);
+
+/* The class that a person means: by its name, with another case where that is one class alone, or by
+ * its number. */
+JAXGAN_API jaxgan_status jaxgan_find_class(const char* text, int32_t classes, const char* names,
+                                           int32_t* label, jaxgan_error* error);
 
 #ifdef __cplusplus
 }

@@ -4,7 +4,7 @@
 //   std::vector<float> latents(generator.latent_size());
 //   jaxgan::latent(7, 0, latents.size(), latents.data());              // image 0 of seed 7
 //   const std::vector<float> image = generator.draw(latents, {3});     // a 3: [28, 28, 1]
-//   std::transform(image.begin(), image.end(), bytes, jaxgan::to_level);
+//   jaxgan::to_levels(image.data(), 28 * 28, 1, bytes);
 //
 // Threads: as with a container of the standard library, any number of threads may call the const
 // functions of one Generator, and while one thread draws with it no other may use it. Generators
@@ -31,7 +31,7 @@ namespace jaxgan {
 struct Shape {
   int height = 0;
   int width = 0;
-  int channels = 0;  // 1 grey, 3 red-green-blue
+  int channels = 0;  // 1 grey, 3 red-green-blue, 4 those and alpha
 
   std::size_t size() const noexcept {
     return static_cast<std::size_t>(height) * static_cast<std::size_t>(width) *
@@ -88,6 +88,7 @@ class Generator {
   Shape image_shape() const noexcept;
   std::size_t latent_size() const noexcept;
   int classes() const noexcept;  // 0: takes no labels
+  const std::vector<std::string>& class_names() const noexcept;  // [classes()], or empty; UTF-8
   const std::vector<SignatureInfo>& signatures() const noexcept;
   const std::vector<char>& content() const noexcept;  // of the file
   StartTimes start_times() const noexcept;
@@ -98,7 +99,8 @@ class Generator {
 
   // Draws `count` images. `latents` is [count, latent_size()], standard normal in training;
   // `labels` is [count], each from 0 to classes()-1, and null for a model without classes. Writes
-  // values in [-1, 1] to `images`, [count, height, width, channels]. An image depends on its own
+  // values in [-1, 1] to `images`, [count, height, width, channels]; of 4 channels, the colours are
+  // premultiplied by the alpha, and to_levels divides by it. An image depends on its own
   // latent and label alone. Throws UsageError for a wrong label, or labels where there should be
   // none, before anything is drawn; ModelError where the model does not run.
   void draw(const float* latents, const std::int32_t* labels, std::size_t count, float* images);
@@ -124,6 +126,11 @@ class Generator {
 // A value in [-1, 1] as one of 256 levels, rounded to the nearest; values outside are clipped, not
 // a number is 0.
 std::uint8_t to_level(float value) noexcept;
+
+// Values [pixels, channels] as levels. Of 4 channels, premultiplied RGBA becomes straight RGBA, as a
+// PNG has it: colours are divided by their alpha and rounded once, and 0 where its level is 0.
+void to_levels(const float* values, std::size_t pixels, std::size_t channels,
+               std::uint8_t* levels) noexcept;
 
 // The name and file of the runtime that is used: "LiteRT, /path/libLiteRt.so". Throws
 // RuntimeError. Of TensorFlow Lite, the name and version: "TensorFlow Lite 2.14.1".

@@ -58,7 +58,7 @@ static char* content_of(const char* path, size_t* size) {
 static void a_generator_is_described(const char* model, const char* plain) {
   jaxgan_generator* const generator = opened(model);
   const jaxgan_info info = jaxgan_describe(generator);
-  CHECK(info.height >= 1 && info.width >= 1 && (info.channels == 1 || info.channels == 3));
+  CHECK(info.height >= 1 && info.width >= 1 && info.channels >= 1 && info.channels <= 4);
   CHECK(info.latent_size >= 1 && info.classes >= 1 && info.bytes > 0);
   CHECK(info.load_seconds > 0 && info.compile_seconds >= 0);
 
@@ -152,7 +152,7 @@ static void a_sample_is_what_its_parts_draw(const char* path) {
   sampling.count = "5";
   jaxgan_sample* sample = NULL;
   jaxgan_error error;
-  CHECK(jaxgan_choose(&sampling, length, info.classes, &sample, &error) == JAXGAN_OK);
+  CHECK(jaxgan_choose(&sampling, length, info.classes, NULL, &sample, &error) == JAXGAN_OK);
   const jaxgan_sample_view view = jaxgan_view(sample);
   CHECK(view.count == 5 && view.columns == 10);
   CHECK((view.labels == NULL) == (info.classes == 0));
@@ -170,12 +170,12 @@ static void a_sample_is_what_its_parts_draw(const char* path) {
   uint8_t* const levels = memory(5 * pixels);
   uint8_t* const expected = memory(5 * pixels);
   CHECK(jaxgan_draw(generator, latents, view.labels, 5, images, &error) == JAXGAN_OK);
-  jaxgan_to_levels(images, 5 * pixels, expected);
+  jaxgan_to_levels(images, 5 * pixels / (size_t)info.channels, (size_t)info.channels, expected);
   CHECK(jaxgan_draw_sample(generator, sample, levels, &error) == JAXGAN_OK);
   CHECK(memcmp(levels, expected, 5 * pixels) == 0);
 
   jaxgan_free(sample);
-  CHECK(jaxgan_choose(&sampling, length + 1, info.classes, &sample, &error) == JAXGAN_OK);
+  CHECK(jaxgan_choose(&sampling, length + 1, info.classes, NULL, &sample, &error) == JAXGAN_OK);
   CHECK(refused(jaxgan_draw_sample(generator, sample, levels, &error), JAXGAN_USAGE, &error,
                 "another model"));
   jaxgan_free(sample);
@@ -239,7 +239,7 @@ static void drawing_between_classes(const char* model, const char* plain) {
 static int choosing_fails(jaxgan_sampling sampling, const char* words) {
   jaxgan_sample* sample = NULL;
   jaxgan_error error;
-  const jaxgan_status status = jaxgan_choose(&sampling, 8, 10, &sample, &error);
+  const jaxgan_status status = jaxgan_choose(&sampling, 8, 10, NULL, &sample, &error);
   return refused(status, JAXGAN_USAGE, &error, words) && sample == NULL;
 }
 
@@ -263,17 +263,42 @@ static void options_are_read_as_the_program_reads_them(void) {
 
   jaxgan_sample* sample = NULL;
   jaxgan_error error;
-  CHECK(refused(jaxgan_choose(NULL, 0, 0, &sample, &error), JAXGAN_USAGE, &error, "latent size"));
-  CHECK(refused(jaxgan_choose(NULL, 8, -1, &sample, &error), JAXGAN_USAGE, &error, "classes"));
-  CHECK(jaxgan_choose(NULL, 8, 3, &sample, &error) == JAXGAN_OK); /* the program's defaults */
+  CHECK(refused(jaxgan_choose(NULL, 0, 0, NULL, &sample, &error), JAXGAN_USAGE, &error, "latent size"));
+  CHECK(refused(jaxgan_choose(NULL, 8, -1, NULL, &sample, &error), JAXGAN_USAGE, &error, "classes"));
+  CHECK(jaxgan_choose(NULL, 8, 3, NULL, &sample, &error) == JAXGAN_OK); /* the program's defaults */
   CHECK(jaxgan_view(sample).count == 64 && jaxgan_view(sample).labels[63] == 0);
   jaxgan_free(sample);
   const jaxgan_sampling between = {.seeds = "1,2", .interpolate = "3", .label = "0,1"};
-  CHECK(jaxgan_choose(&between, 8, 3, &sample, &error) == JAXGAN_OK);
+  CHECK(jaxgan_choose(&between, 8, 3, NULL, &sample, &error) == JAXGAN_OK);
   const jaxgan_sample_view view = jaxgan_view(sample);
   CHECK(view.count == 3 && view.columns == 3);
   CHECK(view.labels[1] == 0 && view.target_labels[1] == 1 && view.weights[1] == 0.5f);
   jaxgan_free(sample);
+}
+
+static void classes_are_found_by_name(void) {
+  const char* const names = "cat\nDog\n0";
+  jaxgan_sample* sample = NULL;
+  jaxgan_error error;
+  int32_t label = -1;
+  CHECK(jaxgan_find_class("Dog", 3, names, &label, &error) == JAXGAN_OK && label == 1);
+  CHECK(jaxgan_find_class("CAT", 3, names, &label, &error) == JAXGAN_OK && label == 0);
+  CHECK(jaxgan_find_class("0", 3, names, &label, &error) == JAXGAN_OK && label == 2);
+  CHECK(jaxgan_find_class("0", 3, NULL, &label, &error) == JAXGAN_OK && label == 0);
+  CHECK(refused(jaxgan_find_class("dag", 3, names, &label, &error), JAXGAN_USAGE, &error,
+                "did you mean 'Dog'?"));
+  CHECK(refused(jaxgan_find_class("3", 3, NULL, &label, &error), JAXGAN_USAGE, &error, "0 to 2"));
+  CHECK(refused(jaxgan_find_class("0", 0, NULL, &label, &error), JAXGAN_USAGE, &error, "no classes"));
+  CHECK(refused(jaxgan_find_class(NULL, 3, names, &label, &error), JAXGAN_USAGE, &error, "null"));
+  CHECK(refused(jaxgan_find_class("0", 3, names, NULL, &error), JAXGAN_USAGE, &error, "null"));
+  const jaxgan_sampling sampling = {.label = "0,cat", .count = "2"};
+  CHECK(jaxgan_choose(&sampling, 8, 3, names, &sample, &error) == JAXGAN_OK);
+  const jaxgan_sample_view view = jaxgan_view(sample);
+  CHECK(view.labels[0] == 2 && view.labels[1] == 0);
+  CHECK(view.text_count == 2 && strcmp(view.texts[1], "0,cat") == 0);
+  jaxgan_free(sample);
+  CHECK(refused(jaxgan_choose(&sampling, 8, 2, names, &sample, &error), JAXGAN_USAGE, &error,
+                "3 names of 2 classes"));
 }
 
 int main(int argc, char** argv) {
@@ -286,6 +311,7 @@ int main(int argc, char** argv) {
   a_sample_is_what_its_parts_draw(argv[2]);
   drawing_between_classes(argv[1], argv[2]);
   options_are_read_as_the_program_reads_them();
+  classes_are_found_by_name();
   if (failed == 0) printf("the contract holds\n");
   return failed == 0 ? 0 : 1;
 }

@@ -21,9 +21,12 @@ int main(int argc, char** argv) try {
       labels.push_back(static_cast<std::int32_t>(i) % generator.classes());
     }
   }
-  for (const float value : generator.draw(latents, labels)) {
-    std::cout.put(static_cast<char>(jaxgan::to_level(value)));
-  }
+  const std::vector<float> images = generator.draw(latents, labels);
+  const auto channels = static_cast<std::size_t>(generator.image_shape().channels);
+  std::vector<std::uint8_t> levels(images.size());
+  jaxgan::to_levels(images.data(), images.size() / channels, channels, levels.data());
+  std::cout.write(reinterpret_cast<const char*>(levels.data()),
+                  static_cast<std::streamsize>(levels.size()));
   return std::cout.flush() ? 0 : 5;
 } catch (const jaxgan::Error& error) {
   std::cerr << "error: " << error.what() << "\n";

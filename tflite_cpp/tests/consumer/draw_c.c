@@ -20,7 +20,9 @@ int main(int argc, char** argv) {
 
   const jaxgan_sampling sampling = {.seed = argv[2], .count = argv[3]};
   jaxgan_sample* sample = NULL;
-  check(jaxgan_choose(&sampling, (size_t)info.latent_size, info.classes, &sample, &error), &error);
+  const char* const names = jaxgan_metadata(generator, "class_names", NULL);
+  check(jaxgan_choose(&sampling, (size_t)info.latent_size, info.classes, names, &sample, &error),
+        &error);
 
   const size_t pixels = (size_t)info.height * (size_t)info.width * (size_t)info.channels;
   const size_t bytes = jaxgan_view(sample).count * pixels;

@@ -26,6 +26,8 @@ MODELS = (
     ("digits", ImageSpec((16, 16, 1), 3), {"width": 5, "latent_size": 8, "residuals": 1}, (1, 3),
      ("none", "float16", "dynamic", "int8")),
     ("one-class", ImageSpec((16, 20, 1), 1), {"width": 1, "latent_size": 1}, (2,), ("none",)),
+    ("named", ImageSpec((16, 16, 4), 3, ("cat", "Hot dog", "é")), {"width": 1, "latent_size": 2},
+     (1,), ("none",)),
     ("colour", ImageSpec((16, 16, 3), 0), {"width": 1, "latent_size": 3}, (1,), ("int8",)),
     ("plain", ImageSpec((16, 16, 1), 0), {"width": 1, "latent_size": 5, "components": 4}, (2,),
      ("none", "int8")),

@@ -38,8 +38,10 @@ void draw(jaxgan_generator* generator, const jaxgan_sampling& sampling) {
   const jaxgan_info info = jaxgan_describe(generator);
   jaxgan_error error;
   jaxgan_sample* made = nullptr;
-  check(jaxgan_choose(&sampling, static_cast<std::size_t>(info.latent_size), info.classes, &made,
-                      &error),
+  const char* const names =
+      info.classes == 0 ? nullptr : jaxgan_metadata(generator, "class_names", nullptr);
+  check(jaxgan_choose(&sampling, static_cast<std::size_t>(info.latent_size), info.classes, names,
+                      &made, &error),
         error);
   const std::unique_ptr<jaxgan_sample, void (*)(jaxgan_sample*)> sample(made, jaxgan_free);
   const auto pixels = static_cast<std::size_t>(info.height) * static_cast<std::size_t>(info.width) *
