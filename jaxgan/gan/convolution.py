@@ -295,7 +295,7 @@ def _in_blocks(y: jax.Array, kernel: jax.Array, bias: jax.Array, stride: int) ->
     fits = channels * (2 * stride) ** 2 <= _BLOCK and height % 2 == width % 2 == 0
     n = 2 if fits else 1
     side, pad = n * stride, (size - stride) // 2
-    if size != 2 * stride or channels * side**2 > _MAX_BLOCK:
+    if size != 2 * stride or channels >= _BLOCK or channels * side**2 > _MAX_BLOCK:
         return _dilated(y, kernel, stride) + bias
     # Whether tap k of a window's pixel r paints pixel a of the block.
     r, k, a = jnp.ogrid[: n + 2, :size, :side]
@@ -305,7 +305,9 @@ def _in_blocks(y: jax.Array, kernel: jax.Array, bias: jax.Array, stride: int) ->
         y, blocks.reshape(n + 2, n + 2, depth, -1), (n, n), ((1, 1), (1, 1)),
         dimension_numbers=_DIMENSIONS,
     )  # fmt: skip
-    x += jnp.tile(bias, side**2)  # before pixels are moved: then it is part of the convolution
+    # Before pixels are moved, so that it is part of the convolution. A product, which the converter
+    # computes; it leaves a tile as two operations.
+    x += (jnp.ones((side**2, 1), y.dtype) * bias).reshape(-1)
     x = x.reshape(batch, height // n, width // n, side, side, channels).transpose(0, 1, 3, 2, 4, 5)
     return x.reshape(batch, height * stride, width * stride, channels)
 
