@@ -302,9 +302,9 @@ def _finished(content: np.ndarray, rules: Rules) -> Picture:
     if rules.keep_alpha:
         content = np.concatenate([colour, alpha], axis=2)
     else:
-        content = over(colour, alpha, rules.background)
-    levels = content.reshape(-1, content.shape[2]).astype(np.int16)
-    constant = bool(np.ptp(levels, axis=0).max() <= CONSTANT_LEVELS)
+        content = over(colour, alpha, rules.background) if transparent else colour
+    planes = [content[..., channel] for channel in range(content.shape[2])]
+    constant = all(int(plane.max()) - int(plane.min()) <= CONSTANT_LEVELS for plane in planes)
     image = _padded(content, rules)
     return Picture(image, transparent, _is_grey(image), False, brightest, constant)
 
@@ -333,5 +333,8 @@ def over(
 
 
 def _is_grey(image: np.ndarray) -> bool:
-    colours = image[..., :3]
-    return bool((colours.max(axis=2) - colours.min(axis=2)).max() <= GREY_LEVELS)
+    # By whole planes: NumPy is ten times slower over an axis of three.
+    red, green, blue = (image[..., channel] for channel in range(3))
+    most = np.maximum(np.maximum(red, green), blue)
+    least = np.minimum(np.minimum(red, green), blue)
+    return bool((most - least).max() <= GREY_LEVELS)

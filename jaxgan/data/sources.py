@@ -153,7 +153,8 @@ def open_folder(root: Path) -> Source:
 
 def _files(root: Path, skipped: Skipped) -> Iterator[tuple[str, os.stat_result]]:
     """Yield the regular files below a folder, in an order that depends on their names alone."""
-    seen: set[tuple[int, int]] = set()
+    above = (os.stat(folder) for folder in root.resolve().parents)  # they hold what is read
+    seen = {(status.st_dev, status.st_ino) for status in above}
     folders: list[str] = [""]
     links: list[str] = []
     while folders or links:
@@ -161,7 +162,7 @@ def _files(root: Path, skipped: Skipped) -> Iterator[tuple[str, os.stat_result]]
         place = folders.pop() if folders else links.pop(0)
         status = os.stat(root / place)
         if (status.st_dev, status.st_ino) in seen:
-            skipped.add(place, "link to a folder that is read already")
+            skipped.add(place, "link to a folder that is read already or lies above")
             continue
         seen.add((status.st_dev, status.st_ino))
         try:
@@ -290,7 +291,8 @@ def _of_zip(archive: zipfile.ZipFile) -> Source:
     skipped, digest, others = Skipped(), hashlib.sha256(), []
     found: dict[str, zipfile.ZipInfo] = {}
     for member in sorted(archive.infolist(), key=lambda one: (one.filename, one.header_offset)):
-        name = member.filename.replace("\\", "/").lstrip("/")
+        parts = member.filename.replace("\\", "/").split("/")
+        name = "/".join(part for part in parts if part not in ("", ".", ".."))
         if member.is_dir() or not name:
             continue
         known = f"{name}\0{member.file_size} {member.CRC} {member.date_time}\n"
