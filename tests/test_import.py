@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import shutil
 import warnings
@@ -15,6 +16,7 @@ from conftest import call, python, refused
 from PIL import Image
 
 from jaxgan.commands import data as command
+from jaxgan.console import progress as console
 from jaxgan.data import holdout, importing, intake, pictures, sources, store
 from jaxgan.data.importing import ensure, import_images
 from jaxgan.data.pictures import BadPicture
@@ -869,6 +871,22 @@ def test_the_command_refuses_in_one_sentence(folder):
     (folder.parent / "file").write_text("")
     place = folder.parent / "file" / "data"
     refused(call(command.command, "jaxgan data", "import", folder, "--data-dir", place), 5, "write")
+
+
+def test_progress_tells_the_time_left(capsys, monkeypatch):
+    monkeypatch.setattr(console, "_LINE_SECONDS", 0)
+    with console.progress("pictures") as update:
+        update(0, 4_000)
+        update(1_000, 4_000)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("0 of 4,000 pictures") and first.endswith("? left")
+    assert re.fullmatch(r"1,000 of 4,000 pictures  [0-9,]+ a second  .*s left", second)
+
+
+def test_progress_is_told_of_every_picture(folder):
+    told = []
+    run(folder, progress=lambda done, total: told.append((done, total)))
+    assert told == [(index + 1, COUNT) for index in range(COUNT)]
 
 
 def test_ctrl_c_leaves_nothing_half(folder, monkeypatch):

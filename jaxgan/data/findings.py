@@ -12,7 +12,7 @@ from jaxgan.data.holdout import Chosen
 from jaxgan.data.intake import COLOURED, CONSTANT, SMALL, TRANSPARENT, Taken
 from jaxgan.data.labels import Plan
 from jaxgan.data.rules import Rules
-from jaxgan.data.sources import Skipped, Source
+from jaxgan.data.sources import Skipped, Source, kind_of
 from jaxgan.errors import UserError
 
 MIN_IMAGES = 100  # to train on and to measure with, together
@@ -20,7 +20,7 @@ MAX_BAD = 0.1  # share of the pictures that may be damaged
 FEW = 20  # images of a class that are too few to learn it from
 MOST = 0.8  # share of the images in one class that makes the others hardly seen
 DARK = 31  # brightest level of a set up to which its levels look like something else
-GOOD_REASONS = ("duplicate", "no label")  # for skipping a picture that is sound
+NO_LABEL = "no label"  # why sound pictures are skipped where others have one
 _SHOWN = 3  # names in a message
 
 
@@ -56,19 +56,16 @@ class Imported(NamedTuple):
 
 def refuse_bad(source: Source, taken: Taken, place: object) -> None:
     """Raise ``UserError`` where more than ``MAX_BAD`` of the pictures could not be read."""
-    bad = len(source.names) - len(taken.picture) - source.skipped.counts["no label"]
+    bad = len(source.names) - len(taken.picture) - source.skipped.counts[NO_LABEL]
     tried = bad + len(taken.picture)
     if bad > MAX_BAD * tried:
-        files = [(name, why) for name, why in source.skipped.files if name in _set(source.names)]
-        shown = "; ".join(f"{name} ({why})" for name, why in files[:_SHOWN])
+        names = frozenset(source.names)
+        files = [(name, why) for name, why in source.skipped.files if name in names]
+        bad_ones = [f"{name} ({why})" for name, why in files if kind_of(why) != NO_LABEL]
         raise UserError(
             f"{place}: {bad:,} of {tried:,} pictures cannot be used, expected at most "
-            f"{MAX_BAD:.0%}: {shown}; move them away or mend them"
+            f"{MAX_BAD:.0%}: {'; '.join(bad_ones[:_SHOWN])}; move them away or mend them"
         )
-
-
-def _set(names: Sequence[str]) -> frozenset[str]:
-    return frozenset(names)
 
 
 def refuse_few(source: Source, chosen: Chosen, place: object) -> None:

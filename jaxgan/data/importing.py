@@ -161,7 +161,7 @@ def _nothing(source: Path, found: Source) -> str:
 def _has_label(source: Source, plan: Plan, index: int) -> bool:
     if plan.labels[index] >= 0:
         return True
-    source.skipped.add(source.names[index], f"no label: {plan.origin} has none for it")
+    source.skipped.add(source.names[index], f"{findings.NO_LABEL}: {plan.origin} has none for it")
     return False
 
 
