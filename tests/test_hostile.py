@@ -287,7 +287,7 @@ def test_options_of_data(program, offline):
     @examples(80)
     @given(calls(data.Options), st.one_of(st.sampled_from(datasets.NAMES), ANY))
     def holds(arguments, name):
-        base = (name,) if program is PREPARE else ("--idx", str(FIXTURE.parent))
+        base = (name,) if program is PREPARE else (str(FIXTURE.parent),)
         base = () if any(part.startswith(base[0]) for part in arguments) else base
         check(start(program, *program.base, *base, *arguments))
 
@@ -446,7 +446,7 @@ def test_idx_files(place, offline):
             path.write_bytes(content)
         else:
             path.symlink_to(place / content[:200])
-        left = start(IMPORT, *IMPORT.base, "--idx", folder, "--data-dir", "imported")
+        left = start(IMPORT, *IMPORT.base, folder, "--data-dir", "imported")
         check(left, {0, 2})
         path.unlink()
         shutil.copy(FIXTURE / name, path)
@@ -462,7 +462,7 @@ def test_names_of_idx_files(place, offline):
     folder.mkdir()
     for name in ("train-images-idx3\n  \n  \n  x", "train-images-idx3\x1b[31m", "train-images-idx"):
         (folder / name).write_bytes(b"")
-    check(start(IMPORT, "import", "--idx", folder, "--data-dir", "imported"), {2})
+    check(start(IMPORT, "import", folder, "--data-dir", "imported"), {2})
 
 
 @st.composite
@@ -650,7 +650,7 @@ def test_kept_arrays(dataset, monkeypatch):
         raise UserError("TFDS would read")
 
     monkeypatch.setattr(tfds, "read", fall_back)
-    load = Program(load_test, data.Import, "load", ("--idx", str(dataset)))
+    load = Program(load_test, data.Import, "load", (str(dataset),))
 
     @examples(100)
     @given(st.data())
@@ -677,7 +677,7 @@ def test_kept_arrays(dataset, monkeypatch):
 
 def load_test(config: data.Import) -> None:
     """Read a dataset as all programs do; it is sound."""
-    spec, image, label = datasets.load("mnist", str(config.idx), "test")
+    spec, image, label = datasets.load("mnist", str(config.source), "test")
     assert image.dtype == np.uint8 and image.shape == (len(label), *spec.shape)
     assert label.min() >= 0 and label.max() < spec.classes <= 1000
 
@@ -705,7 +705,7 @@ def test_datasets(dataset):
         kept.unlink()
     files = sorted(path for path in folder.iterdir() if "train" not in path.name)
     contents = {path: path.read_bytes() for path in files}
-    load = Program(load_test, data.Import, "load", ("--idx", str(dataset)))
+    load = Program(load_test, data.Import, "load", (str(dataset),))
 
     @examples(15)
     @given(st.data())
@@ -803,8 +803,8 @@ def test_nothing_is_unpickled(kind, model, dataset, spoilt_run, unexploded, offl
     idx = Path("pickles-idx")
     shutil.copytree(FIXTURE, idx, dirs_exist_ok=True)
     (idx / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(content))
-    check(start(IMPORT, "import", "--idx", idx, "--data-dir", "imported"), {2})
-    load = Program(load_test, data.Import, "load", ("--idx", str(dataset)))
+    check(start(IMPORT, "import", idx, "--data-dir", "imported"), {2})
+    load = Program(load_test, data.Import, "load", (str(dataset),))
     for path in sorted(version_folder(dataset).glob("*" if kind == "plain" else "jaxgan-*")):
         before = path.read_bytes()
         path.write_bytes(content)
@@ -825,7 +825,7 @@ def test_no_class_is_imported_that_a_file_names(dataset, spoilt_run, tmp_path, m
     named = re.compile(
         rb"(tensorflow_datasets|orbax)(\.\w+)+|jax\.Array|np\.ndarray|SingleDeviceSharding|image/png"
     )
-    load = Program(load_test, data.Import, "load", ("--idx", str(dataset)))
+    load = Program(load_test, data.Import, "load", (str(dataset),))
     for kept in version_folder(dataset).glob("jaxgan-*"):
         kept.unlink()
     changed = 0
@@ -874,7 +874,7 @@ def test_a_gzip_bomb_takes_no_memory(place, offline):
         for _ in range(200):
             file.write(bytes(1 << 20))
     tracemalloc.start()
-    check(start(IMPORT, "import", "--idx", folder, "--data-dir", "imported"), {2})
+    check(start(IMPORT, "import", folder, "--data-dir", "imported"), {2})
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert most < 50 << 20

@@ -23,7 +23,7 @@ ONLY_USERS = {
     "flax": {"jaxgan.gan.networks"},
     "matplotlib": {"jaxgan.training.plot"},
     "orbax": {"jaxgan.runs.checkpoint"},
-    "rich": {"jaxgan.console.output", "jaxgan.console.display"},
+    "rich": {"jaxgan.console.output", "jaxgan.console.display", "jaxgan.console.progress"},
     "tensorflow": {"jaxgan.io.tensorflow"},
     "tensorflow_datasets": {"jaxgan.data.tfds"},
     "tyro": {"jaxgan.commands.cli", "jaxgan.commands.data", "jaxgan.commands.inspect"},

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeAlias
 
 import tyro
 
 from jaxgan.commands import cli
 from jaxgan.config import TrainConfig
+from jaxgan.console import output
+from jaxgan.data.rules import Rules
+
+if TYPE_CHECKING:
+    from jaxgan.data.findings import Imported
 
 
 @dataclass(frozen=True)
@@ -23,18 +31,23 @@ class Prepare:
     """Folder of prepared datasets."""
 
 
-@dataclass(frozen=True)
-class Import:
-    """Prepare a dataset from four IDX files of your own, gzipped or not."""
+@dataclass(frozen=True, kw_only=True)
+class Import(Rules):
+    """Prepare a dataset from images of your own: a folder, a zip, a .npy or .npz, IDX files."""
 
-    idx: Path
-    """Folder with train-images-idx3-ubyte, train-labels-idx1-ubyte and the two t10k- files."""
+    source: tyro.conf.Positional[Path]
+    """Folder of pictures of any depth, zip of such, .npy or .npz file of images uint8 [N, H, W] or
+    [N, H, W, C], or folder of four IDX files as MNIST has them, gzipped or not."""
 
-    name: str = TrainConfig.dataset
-    """Dataset that they stand for: mnist, fashion_mnist, kmnist or emnist/digits."""
+    name: cli.OptionalStr = None
+    """Name of the dataset, for --dataset. None: made of the source's name. IDX files may stand for
+    mnist, fashion_mnist, kmnist or emnist/digits."""
 
     data_dir: str = TrainConfig.data_dir
     """Folder of prepared datasets."""
+
+    force: bool = False
+    """Replace a dataset of that name that has other images."""
 
 
 Options: TypeAlias = (
@@ -45,12 +58,56 @@ Options: TypeAlias = (
 
 def main(options: Prepare | Import) -> None:
     """Run ``prepare`` or ``import``."""
-    from jaxgan.data import tfds  # after parsing: --help answers at once
-
     if isinstance(options, Prepare):
+        from jaxgan.data import tfds  # after parsing: --help answers at once
+
         tfds.prepare(options.name, options.data_dir)
     else:
-        tfds.import_idx(options.name, options.data_dir, options.idx)
+        _import(options)
+
+
+def _import(options: Import) -> None:
+    from jaxgan.console.progress import progress  # after parsing: --help answers at once
+    from jaxgan.data.importing import import_images
+
+    rules = Rules(**{field.name: getattr(options, field.name) for field in fields(Rules)})
+    with _interruptible(), progress("pictures") as update:
+        found = import_images(
+            options.source,
+            options.data_dir,
+            rules,
+            options.name,
+            force=options.force,
+            progress=update,
+        )
+    _show(found)
+    output.show(f"train with: jaxgan train --dataset {found.name} --data-dir {options.data_dir}")
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Have SIGTERM end the work as Ctrl-C does, which leaves nothing half."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _show(found: Imported) -> None:
+    """Print what an import found."""
+    height, width, channels = found.spec.shape
+    for note in found.notes:
+        output.show(note)
+    rows = [
+        ("found", found.found, ""),
+        ("used to train", found.train, f"{width}x{height}, {channels} channels"),
+        ("held out to measure", found.test, ""),
+        *((f"skipped: {why}", count, ", ".join(first)) for why, count, first in found.skipped),
+    ]
+    output.table(("pictures", "count", "such as"), rows)
+    if found.classes:
+        output.table(("class", "train", "test"), found.classes)
 
 
 def command(program: str) -> NoReturn:

@@ -7,7 +7,7 @@ import sys
 from typing import NoReturn
 
 COMMANDS = {
-    "data": "Get a dataset: prepare it by TFDS or a package, or import IDX files.",
+    "data": "Get a dataset: prepare it by TFDS or a package, or import images of your own.",
     "train": "Train a GAN and write its generator as one .tflite file.",
     "evaluate": "Measure how good and how varied a generator's images are.",
     "convert": "Convert a run's generator to .tflite, float or quantised.",
