@@ -174,6 +174,7 @@ def sanitized() -> Path:
 
 _SLOW_FIXTURES = {
     "data_dir", "run_dir", "model", "plain_model", "program", "sanitized", "digits", "dataset",
+    "named",
 }  # fmt: skip
 
 

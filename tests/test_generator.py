@@ -186,6 +186,23 @@ def test_names_that_no_class_has(named, labels, words):
         generator.draw(count=2, labels=labels)
 
 
+@pytest.mark.parametrize(
+    "names, words",
+    [
+        (("a", ""), "class name '': expected 1 to 200 bytes"),
+        (("a", "é" * 101), "expected 1 to 200 bytes of UTF-8"),
+        (("a", "b\nc"), r"class name 'b\\nc'"),
+        (("a", "\udcff"), "UTF-8 without control characters"),
+        (("a", "a"), "two classes are called 'a'"),
+        (tuple(f"{number:0200}" for number in range(5300)), "at most 1048576 bytes in all"),
+    ],
+    ids=lambda value: ascii(value)[:30],
+)
+def test_names_that_no_file_could_hold(names, words):
+    with pytest.raises(UserError, match=words):
+        ImageSpec((16, 16, 1), len(names), names)
+
+
 def test_alpha_is_drawn_straight_by_the_library_and_by_jax(named):
     with Generator(named[0]) as generator:
         drawn = generator.draw(count=9)

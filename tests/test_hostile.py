@@ -327,6 +327,27 @@ def test_options_of_the_cpp_program(program, model):
     holds()
 
 
+NAMED = ROOT / "tflite_cpp" / "tests" / "fuzz" / "corpus" / "tflite" / "named-none.tflite"
+
+
+def test_names_of_classes_are_read_alike_in_both(program):
+    names = st.sampled_from(("cat", "CAT", "Hot dog", "hot dig", "é", "É", "0", "3", "", " cat"))
+
+    @examples(60)
+    @given(st.one_of(ANY, st.lists(names, max_size=4).map(",".join)))
+    def holds(label):
+        assume("\0" not in label and (label.isprintable() or "\udc80" in label))
+        arguments = (
+            "--model", NAMED, "--count", "1", "--out", "x.npy", f"--label={label}"
+        )  # fmt: skip
+        left = start(GENERATE, *arguments), start_cpp(program, *arguments)
+        for one in left:
+            check(one, {0, 2})
+        assert left[0].code == left[1].code
+
+    holds()
+
+
 def mutants(content: bytes) -> st.SearchStrategy[bytes]:
     """Draw damaged copies of a file: cut, lengthened, some bytes changed, or another thing."""
 
@@ -732,7 +753,9 @@ def test_datasets(dataset):
 
 def test_metadata_of_models(model):
     content = model.read_bytes()
-    names = st.sampled_from(("classes", "dataset", "report", "latent_size", "image_shape"))
+    names = st.sampled_from(
+        ("classes", "class_names", "dataset", "report", "latent_size", "image_shape")
+    )
 
     @examples(60)
     @given(st.dictionaries(names, st.one_of(KEYS, st.sampled_from(NUMBERS)), min_size=1))
