@@ -305,8 +305,8 @@ def _in_blocks(y: jax.Array, kernel: jax.Array, bias: jax.Array, stride: int) ->
         y, blocks.reshape(n + 2, n + 2, depth, -1), (n, n), ((1, 1), (1, 1)),
         dimension_numbers=_DIMENSIONS,
     )  # fmt: skip
-    # Before pixels are moved, so that it is part of the convolution. As a product of matrices, which
-    # the converter computes; a tile would be left as two operations on whole images.
+    # Before pixels are moved, so that it is part of the convolution. The converter computes this
+    # concatenation; a tile it would leave as two operations on whole images.
     x += jnp.concatenate([bias] * side**2)
     x = x.reshape(batch, height // n, width // n, side, side, channels).transpose(0, 1, 3, 2, 4, 5)
     return x.reshape(batch, height * stride, width * stride, channels)
