@@ -18,6 +18,9 @@ from jaxgan.io.files import write_whole
 
 _MIN_IMAGES = 100
 _MEMORY = 50 << 20  # bytes of what is computed at a time, roughly
+_NOT_SHOWN = {"histogram", "by_class", "network"}  # in the table of rows
+_RATIO = "_ratio"  # ends the names of numbers that are shown beside their own
+_MAX_CLASSES = 40  # that are shown
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class EvaluateConfig:
     """Dataset to compare with; the one that the model was trained on if not given."""
 
     images: cli.OptionalInt = None
-    """Images to draw: 10000 if not given, 26000 for stacked_mnist. Fewer give a higher FID."""
+    """Images to draw: 10000 if not given, 26000 for stacked_mnist, and as many as are held out for
+    datasets without a feature network of their own. Fewer give a higher FID."""
 
     seed: int = 0
     """Seed of their latent vectors (0 to 4294967295)."""
@@ -81,6 +85,7 @@ def main(config: EvaluateConfig) -> None:
         )
     rows = {config.model.absolute().name: rows.pop(generator.name), **rows}
     _show(rows)
+    _show_classes(rows, generator.class_names)
     seconds = round(time.perf_counter() - started, 1)
     content = {
         "model": str(config.model),
@@ -95,12 +100,45 @@ def main(config: EvaluateConfig) -> None:
 
 def _show(rows: dict[str, Any]) -> None:
     first: NamedTuple = next(iter(rows.values()))
-    shown = [name for name in first._fields if name != "histogram"]
-    heads = ("images", *(name.replace("_", " ") for name in shown))
+    shown = [name for name in first._fields if name not in _NOT_SHOWN and not name.endswith(_RATIO)]
+    if network := getattr(first, "network", None):
+        output.show(f"feature network: {network}; x: as a multiple of the held-out images'")
+    heads = ("images", *("number" if name == "images" else _words(name) for name in shown))
     output.table(
         heads,
-        [(name, *(_text(getattr(row, one)) for one in shown)) for name, row in rows.items()],
+        [(name, *(_cell(row, one) for one in shown)) for name, row in rows.items()],
     )
+
+
+def _show_classes(rows: dict[str, Any], names: tuple[str, ...]) -> None:
+    """Print how often each class is drawn, and how often it is right, beside held-out images."""
+    first, second = list(rows.values())[:2]
+    if getattr(first, "by_class", None) is None or second.by_class is None:
+        return
+    count = len(first.histogram)
+    lines = [
+        (names[one] if names else str(one), *(
+            "-" if value is None else f"{value:.1%}"
+            for value in (
+                second.histogram[one], first.histogram[one],
+                second.by_class[one], first.by_class[one],
+            )
+        ))
+        for one in range(min(count, _MAX_CLASSES))
+    ]  # fmt: skip
+    output.table(("class", "held out", "drawn", "held out right", "drawn right"), lines)
+    if count > _MAX_CLASSES:
+        output.show(f"and {count - _MAX_CLASSES} more classes in the JSON file")
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _cell(row: Any, name: str) -> str:
+    ratio = getattr(row, name + _RATIO, None)
+    text = _text(getattr(row, name))
+    return text if ratio is None else f"{text} ({ratio:.2f}x)"
 
 
 def _text(value: Any) -> str:

@@ -12,9 +12,11 @@ from jaxgan.data.dataset import load
 from jaxgan.drawing.drawable import Drawable
 from jaxgan.drawing.open import open_generator
 from jaxgan.errors import UserError
+from jaxgan.io.images import premultiply
 from jaxgan.metrics import features
+from jaxgan.metrics.general import GeneralRow
 from jaxgan.metrics.modes import Modes
-from jaxgan.metrics.reference import Reference, Row, Triples, reference
+from jaxgan.metrics.reference import AnyReference, Row, reference
 
 MIN_IMAGES = 100  # that a tenth of which gives a row of its own
 _BATCH = 1_000  # images drawn at a time
@@ -28,15 +30,16 @@ def evaluate(
     images: int | None = None,
     seed: int = 0,
     step: int | None = None,
-) -> dict[str, Row | Modes]:
+) -> dict[str, Row | Modes | GeneralRow]:
     """Measure a generator beside rows of real images.
 
     Args:
         model: A .tflite file, a run directory, or a generator that is open.
         dataset: Name of the dataset to compare with; None for the one that it was trained on.
         data_dir: Folder of prepared datasets.
-        images: Number of images to draw, 100 to 1,000,000; None for 10,000, or 26,000 of
-            stacked_mnist. Fewer give a higher FID.
+        images: Number of images to draw, 100 to 1,000,000; None for 10,000, 26,000 of
+            stacked_mnist, and as many as are held out of pictures without a network of their own.
+            Fewer give a higher FID.
         seed: Of their latent vectors, 0 to 2**32 - 1.
         step: Step of a run directory's checkpoint; None for the newest.
 
@@ -61,7 +64,7 @@ def evaluate(
     return {name: real.measure(*drawn), **real.controls(count)}
 
 
-def _reference(generator: Drawable, dataset: str, data_dir: str) -> Reference | Triples:
+def _reference(generator: Drawable, dataset: str, data_dir: str) -> AnyReference:
     """Return the real images that a generator's are compared with."""
     needs_train = not features.is_channelwise(dataset)
     test = load(dataset, data_dir, "test")
@@ -82,7 +85,8 @@ def draw_requested(
         first: Index of the first image's latent vector.
 
     Returns:
-        Images uint8 [N, H, W, C] and labels int32 [N], None for a plain GAN.
+        Images uint8 [N, H, W, C] as datasets hold them, premultiplied if C is 4, and labels int32
+        [N], None for a plain GAN.
 
     Raises:
         ModelError: The model does not run.
@@ -93,7 +97,8 @@ def draw_requested(
         stop = min(start + _BATCH, len(labels))
         indices = np.arange(first + start, first + stop)
         some = None if requested is None else requested[start:stop]
-        drawn[start:stop] = generator.images(seed, indices, some)
+        part = generator.images(seed, indices, some)
+        drawn[start:stop] = premultiply(part) if part.shape[-1] == 4 else part
     return drawn, requested
 
 

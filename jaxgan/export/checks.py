@@ -11,14 +11,15 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgan.config import Quantization
-from jaxgan.data import tfds
+from jaxgan.data import store, tfds
 from jaxgan.data.dataset import Dataset, load
 from jaxgan.drawing.evaluation import draw_requested, mismatch
 from jaxgan.drawing.generator import Generator
 from jaxgan.errors import ModelError, UserError
 from jaxgan.export.signatures import BETWEEN, Signature, jax_images, probe
-from jaxgan.metrics import features
-from jaxgan.metrics.reference import Reference, Scores, reference
+from jaxgan.metrics import features, imagenet
+from jaxgan.metrics.general import GeneralReference, GeneralScores
+from jaxgan.metrics.reference import Reference, Scores, Triples, reference
 from jaxgan.runs.run import Snapshot
 
 METHOD = (
@@ -27,7 +28,8 @@ METHOD = (
 _CALLS, _SECONDS = 30, 1.0
 _MIN_LATENTS = 256  # that are drawn by JAX and by the file
 _SEED = 0  # of the images that are measured, as in ``evaluate``
-_MAX_LOSS, _MAX_FACTOR = 0.01, 2.0  # of label agreement; of the float file's FID
+_MAX_LOSS, _MAX_FACTOR = 0.01, 2.0  # of label agreement; of the float file's FID or KID
+_MIN_KID = 0.1  # two sets of 1,000 real images may have as much by chance
 # dB. Measured on trained generators: 74 and more for float16, 36 for dynamic, 33 for int8.
 _MIN_PSNR: dict[Quantization, float] = {"float16": 50.0, "dynamic": 20.0, "int8": 20.0}
 _log = logging.getLogger(__name__)
@@ -50,15 +52,24 @@ class Difference(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """What is known of a file; no scores where there is nothing to compare with."""
+    """What is known of a file.
+
+    Attributes:
+        difference: From JAX.
+        scores: What it is worth; None where there is nothing to compare with.
+        network: Name of the feature network that they are from.
+        images: Number of images that they are of.
+    """
 
     difference: Difference
-    scores: Scores | None
+    scores: Scores | GeneralScores | None
+    network: str | None = None
+    images: int = 0
 
 
 def find_reference(
     snapshot: Snapshot, data_dir: str | None, force: bool = False
-) -> Reference | None:
+) -> Reference | GeneralReference | None:
     """Return the real images that a generator's files are measured against.
 
     None, and a line in the log that says why, where there is nothing to compare with: the dataset
@@ -88,7 +99,7 @@ def find_reference(
             reason = str(error)
         else:
             found = _reference(snapshot, train, test)
-            if isinstance(found, Reference):
+            if not isinstance(found, str):
                 return found
             reason = found
     _log.info("no FID, no label agreement: %s", reason)
@@ -97,11 +108,11 @@ def find_reference(
 
 def _no_metrics(dataset: str, data_dir: str) -> str | None:
     """Return why there is nothing to measure by, before anything is read; None if there is."""
-    if dataset not in features.known():
-        return f"no feature network for {dataset}"
+    if dataset not in features.known() and not imagenet.is_installed():
+        return f"no feature network for {dataset}; to have one run: {imagenet.INSTALL}"
     if features.is_channelwise(dataset):
         return f"{dataset} is measured by modes; see jaxgan evaluate --help"
-    if not tfds.version_folders(dataset, data_dir):
+    if not store.exists(data_dir, dataset) and not tfds.version_folders(dataset, data_dir):
         return (
             f"{dataset} is not prepared in {data_dir}; "
             f"run: jaxgan data prepare {dataset} --data-dir {data_dir}"
@@ -109,7 +120,9 @@ def _no_metrics(dataset: str, data_dir: str) -> str | None:
     return None
 
 
-def _reference(snapshot: Snapshot, train: Dataset, test: Dataset) -> Reference | str:
+def _reference(
+    snapshot: Snapshot, train: Dataset, test: Dataset
+) -> Reference | GeneralReference | str:
     """Return a sound dataset's images to measure against, or why they cannot be."""
     if unlike := mismatch(snapshot.spec.shape, snapshot.spec.classes, test.spec):
         return f"the generator has {unlike}"
@@ -117,7 +130,7 @@ def _reference(snapshot: Snapshot, train: Dataset, test: Dataset) -> Reference |
         found = reference(snapshot.config.dataset, train, test)
     except UserError as error:  # too few images
         return str(error)
-    assert isinstance(found, Reference)  # see _no_metrics
+    assert not isinstance(found, Triples)  # see _no_metrics
     return found
 
 
@@ -125,7 +138,7 @@ def check(
     snapshot: Snapshot,
     signatures: Mapping[str, Signature],
     file: Generator,
-    real: Reference | None,
+    real: Reference | GeneralReference | None,
 ) -> Checked:
     """Return what a file is worth.
 
@@ -139,7 +152,10 @@ def check(
         ModelError: It does not run, its images have another shape, or are not finite.
     """
     found = difference(snapshot, signatures, file)
-    return Checked(found, None if real is None else _scores(file, real))
+    if real is None:
+        return Checked(found, None)
+    drawn = draw_requested(file, _SEED, real.requested_labels(real.SCORED))
+    return Checked(found, real.score(*drawn), real.network, real.SCORED)
 
 
 def difference(
@@ -168,10 +184,6 @@ def difference(
     return Difference(float(largest.max()), float(mean.mean()), float(psnr), count)
 
 
-def _scores(file: Generator, real: Reference) -> Scores:
-    return real.score(*draw_requested(file, _SEED, real.requested_labels(real.COUNT)))
-
-
 def latency(
     snapshot: Snapshot, signatures: Mapping[str, Signature], file: Generator
 ) -> dict[str, float]:
@@ -194,8 +206,8 @@ def latency(
 def refusal(kind: Quantization, quantized: Checked, float_: Checked) -> str | None:
     """Return in words why a quantised file should not be used; None if it may be.
 
-    Its label agreement may fall by 1 point, its FID double. Where there are no scores, its images
-    must be like those of JAX: 50 dB for float16, 20 dB for the others.
+    Its label agreement may fall by 1 point, its FID or KID double. Where there are no scores, its
+    images must be like those of JAX: 50 dB for float16, 20 dB for the others.
 
     Args:
         kind: Its quantisation.
@@ -208,7 +220,8 @@ def refusal(kind: Quantization, quantized: Checked, float_: Checked) -> str | No
         psnr, minimum = quantized.difference.psnr_db, _MIN_PSNR[kind]
         wrong = f"its PSNR is {psnr:.1f} dB, expected {minimum:g} or more"
         return None if psnr >= minimum else wrong
-    (fid, agreement), (float_fid, float_agreement) = quantized.scores, float_.scores
+    (distance, agreement), (float_distance, float_agreement) = quantized.scores, float_.scores
+    name = quantized.scores._fields[0]
     faults = []
     loss = 0.0 if agreement is None or float_agreement is None else float_agreement - agreement
     if loss > _MAX_LOSS + 1e-9:  # rounding
@@ -216,6 +229,10 @@ def refusal(kind: Quantization, quantized: Checked, float_: Checked) -> str | No
             f"its label agreement falls from {float_agreement:.1%} to {agreement:.1%}, "
             "by more than 1 point"
         )
-    if not fid <= _MAX_FACTOR * float_fid:
-        faults.append(f"its FID rises from {float_fid:.3g} to {fid:.3g}, to more than twice")
+    base = max(float_distance, _MIN_KID) if name == "kid" else float_distance
+    if not distance <= _MAX_FACTOR * base:
+        faults.append(
+            f"its {name.upper()} rises from {float_distance:.3g} to {distance:.3g}, "
+            "to more than twice"
+        )
     return " and ".join(faults) or None

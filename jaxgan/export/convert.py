@@ -21,6 +21,7 @@ from jaxgan.export.checks import Checked
 from jaxgan.export.report import Report
 from jaxgan.export.signatures import signatures
 from jaxgan.io.files import write_whole
+from jaxgan.metrics.general import GeneralReference
 from jaxgan.metrics.reference import Reference
 from jaxgan.runs.run import Run, Snapshot
 from jaxgan.version import __version__
@@ -121,7 +122,9 @@ def _snapshot(run: Source, step: int | None) -> Snapshot:
     return (run if isinstance(run, Run) else Run.open(Path(run))).snapshot(step)
 
 
-def _reference(snapshot: Snapshot, data_dir: str | None, force: bool) -> Reference | None:
+def _reference(
+    snapshot: Snapshot, data_dir: str | None, force: bool
+) -> Reference | GeneralReference | None:
     config = snapshot.config
     if data_dir is None and config.evaluate_every != 0:
         data_dir = config.data_dir
@@ -146,7 +149,7 @@ class Conversion:
         self,
         snapshot: Snapshot,
         batch_sizes: Iterable[int] = BATCH_SIZES,
-        real: Reference | None = None,
+        real: Reference | GeneralReference | None = None,
     ) -> None:
         """Convert to float and hold that against JAX.
 

@@ -18,7 +18,6 @@ from jaxgan.errors import OutputError
 from jaxgan.export.checks import METHOD, Checked
 from jaxgan.io.files import read_regular
 from jaxgan.io.tensorflow import load_tensorflow
-from jaxgan.metrics.reference import Reference
 from jaxgan.runs.run import Snapshot
 from jaxgan.version import __version__
 
@@ -73,12 +72,14 @@ class Report(NamedTuple):
 
 def _metrics_line(
     images: int,
-    fid: float,
+    network: str,
     agreement: float | None,
-    float_fid: float,
     float_agreement: float | None,
+    **distances: float,
 ) -> str:
-    text = f"{images:,} images: FID {fid:.3g} (float: {float_fid:.3g})"
+    (name, value), (_, float_value) = distances.items()
+    text = f"{images:,} images, network {network}: {name.upper()} {value:.3g}"
+    text += f" (float: {float_value:.3g})"
     if agreement is not None:
         text += f", label agreement {agreement:.2%} ({float_agreement:.2%})"
     return text
@@ -134,7 +135,7 @@ def _metrics(checked: Checked, float_: Checked) -> dict[str, Any] | None:
         return None
     of_float = {f"float_{name}": value for name, value in float_.scores._asdict().items()}
     values = _rounded({**checked.scores._asdict(), **of_float})
-    return {"images": Reference.COUNT, **values}
+    return {"network": checked.network, "images": checked.images, **values}
 
 
 def _signature(signature: SignatureInfo) -> dict[str, Any]:

@@ -71,17 +71,22 @@ class Seen(NamedTuple):
 
 
 def known() -> tuple[str, ...]:
-    """Return the names of the datasets that have a network."""
+    """Return the names of the datasets that have a network of their own."""
     return tuple(_NETWORKS)
 
 
 def is_channelwise(dataset: str) -> bool:
-    """Return whether a dataset's network sees each colour channel as an image of its own.
+    """Return whether a dataset's network sees each colour channel as an image of its own."""
+    return dataset in _NETWORKS and _NETWORKS[dataset].channelwise
+
+
+def network(dataset: str) -> str:
+    """Return the name of a dataset's network.
 
     Raises:
         UserError: There is no network for the dataset.
     """
-    return _network(dataset).channelwise
+    return _network(dataset).file
 
 
 def load(dataset: str) -> Weights:

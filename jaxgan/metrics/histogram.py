@@ -23,3 +23,17 @@ def kl(label: np.ndarray, classes: int) -> float:
     p = frequencies(label, classes)
     p = p[p > 0]
     return float(np.sum(p * np.log(p * classes)))
+
+
+def kl_to(label: np.ndarray, usual: np.ndarray) -> float:
+    """Return KL(p ‖ q) in nats of the frequencies p of the classes among labels int [N].
+
+    Args:
+        label: Each one of the classes.
+        usual: Frequencies q, float64 [classes], the sum is 1. A class that never occurs there is
+            taken to occur in half of one of N images, as the divergence would be infinite.
+    """
+    q = np.maximum(usual, 0.5 / len(label))
+    p = frequencies(label, len(usual))
+    some = p > 0
+    return float(np.sum(p[some] * np.log(p[some] / (q / q.sum())[some])))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from jaxgan.metrics import (
     features,
     fid,
     histogram,
+    imagenet,
     kid,
     modes,
     nearest,
@@ -22,7 +24,9 @@ from jaxgan.metrics import (
     precision_recall,
     requested,
 )
+from jaxgan.metrics.general import GeneralReference
 
+_log = logging.getLogger(__name__)
 _REPETITIONS = 10  # of each image of the last control row
 _MIN_TEST_IMAGES = 10  # among which there are neighbours
 
@@ -86,6 +90,7 @@ class Triples:
     """
 
     COUNT = 26_000  # images to measure, by custom
+    QUICK = 5_000  # images for ``quick``
 
     def __init__(self, weights: features.Weights, test: Dataset) -> None:
         """Take the weights of the network that classifies each channel, and real triples."""
@@ -124,13 +129,19 @@ class Reference:
 
     Attributes:
         classes: Number of classes of the feature network.
+        network: Name of the feature network.
     """
 
     COUNT = 10_000  # images to measure, by the protocol
+    QUICK = 5_000  # images for ``quick``
+    SCORED = COUNT  # images for ``score``
 
-    def __init__(self, weights: features.Weights, train: Dataset, test: Dataset) -> None:
-        """Take a feature network's weights, and the dataset's images."""
+    def __init__(
+        self, weights: features.Weights, train: Dataset, test: Dataset, network: str = ""
+    ) -> None:
+        """Take a feature network's weights, the dataset's images, and the network's name."""
         self._weights, self._train, self._test = weights, train, test
+        self.network = network
         self._radii: dict[int, np.ndarray] = {}
         self.classes = features.class_count(weights)
 
@@ -252,8 +263,14 @@ class Reference:
         return self._radii[k]
 
 
-def reference(dataset: str, train: Dataset, test: Dataset) -> Reference | Triples:
+AnyReference: TypeAlias = Reference | Triples | GeneralReference
+
+
+def reference(dataset: str, train: Dataset, test: Dataset) -> AnyReference:
     """Return what a dataset's generated images are measured against.
+
+    A dataset that has a network of its own is measured by it, any other by ImageNet's. Where that
+    is not installed, a line in the log says how to get it, and pixels alone are measured.
 
     Args:
         dataset: Name of the dataset.
@@ -261,14 +278,22 @@ def reference(dataset: str, train: Dataset, test: Dataset) -> Reference | Triple
         test: Its test images.
 
     Raises:
-        UserError: There is no feature network for it, or its test images are too few.
+        UserError: Its test images are too few.
     """
-    weights = features.load(dataset)
     if len(test.image) < _MIN_TEST_IMAGES:
         raise UserError(
             f"the dataset has {len(test.image)} test images, expected at least {_MIN_TEST_IMAGES} "
             "to compare with; give another --data-dir, or to train.py --evaluate-every 0"
         )
+    if dataset not in features.known():
+        if imagenet.is_installed():
+            return GeneralReference(imagenet.load(), train, test)
+        _log.info(
+            "no feature network for %s: only variety and distances of pixels are measured; "
+            "for the rest run: %s", dataset or "an unnamed dataset", imagenet.INSTALL,
+        )  # fmt: skip
+        return GeneralReference(None, train, test)
+    weights = features.load(dataset)
     if features.is_channelwise(dataset):
         return Triples(weights, test)
-    return Reference(weights, train, test)
+    return Reference(weights, train, test, features.network(dataset))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from typing import NamedTuple
 
@@ -11,14 +10,11 @@ from jaxgan.data import dataset
 from jaxgan.drawing.evaluation import draw_requested
 from jaxgan.drawing.run_generator import RunGenerator
 from jaxgan.gan.step import GAN, State
-from jaxgan.metrics import features
 from jaxgan.metrics.collapse import collapse
-from jaxgan.metrics.reference import Reference, Triples, reference
+from jaxgan.metrics.reference import AnyReference, reference
 from jaxgan.runs.run import Snapshot
 
-_IMAGES = 5_000
 _FIRST = 1_000  # index of the first, so that they are none of those on the sample sheets
-_log = logging.getLogger(__name__)
 
 
 class Quality(NamedTuple):
@@ -34,7 +30,7 @@ class Quality(NamedTuple):
 
 
 class Evaluator:
-    """Evaluates G's weight EMA now and then; logs it once if no network knows the dataset."""
+    """Evaluates G's weight EMA now and then."""
 
     def __init__(
         self, config: TrainConfig, spec: ImageSpec, train: dataset.Dataset, gan: GAN
@@ -46,11 +42,8 @@ class Evaluator:
         """
         self._config, self._spec, self._gan = config, spec, gan
         self._last: tuple[int, float] | None = None
-        self._reference: Reference | Triples | None = None
+        self._reference: AnyReference | None = None
         if config.evaluate_every == 0:
-            return
-        if config.dataset not in features.known():
-            _log.info("no feature network for %s: the run is not evaluated", config.dataset)
             return
         test = dataset.load(config.dataset, config.data_dir, "test")
         if config.train_images:  # labels are requested as all training images have them
@@ -64,13 +57,14 @@ class Evaluator:
         step = int(state.step)
         snapshot = Snapshot(self._config, self._spec, state.ema, step)
         generator = RunGenerator(snapshot, gan=self._gan)
-        labels = self._reference.requested_labels(_IMAGES)
+        count = self._reference.QUICK
+        labels = self._reference.requested_labels(count)
         drawn = draw_requested(generator, self._config.seed, labels, first=_FIRST)
         quick = self._reference.quick(*drawn)
         self._last = step, quick.score
         metrics = {name: value for name, value in quick._asdict().items() if value is not None}
         images_seen = step * self._config.batch_size
-        return Quality(metrics, collapse(metrics, images_seen, self._reference.classes, _IMAGES))
+        return Quality(metrics, collapse(metrics, images_seen, self._reference.classes, count))
 
     def score(self, state: State) -> float | None:
         """Return the score of a state, lower is better; None if it was not evaluated."""
