@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from jaxgan.io import png
 from jaxgan.io.files import write_whole
 
 _FRAME = 50  # milliseconds
+_LETTER, _GAP, _MAX_MARGIN = 11, 4, 152  # pixels: of captions
 _SQUARE = 8  # pixels a side, of a checkerboard
 _SQUARES = 255, 204  # its levels, as image editors have them
 
@@ -80,6 +81,30 @@ def grid(images: np.ndarray, columns: int) -> np.ndarray:
     height, width, channels = images.shape[1:]
     picture = png.grid(images.tobytes(), (height, width, channels), columns)
     return np.frombuffer(picture.levels, np.uint8).reshape(picture.height, -1, channels)
+
+
+def captioned(sheet: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """Return a sheet with a name to the left of each of its rows, in white on black.
+
+    Args:
+        sheet: uint8 [rows*H, W, 1 or 3].
+        names: One a row; what a margin of 160 pixels cannot hold is cut.
+
+    Returns:
+        uint8 [rows*H, W + margin, 1 or 3].
+    """
+    from PIL import Image, ImageDraw, ImageFont  # takes 50 ms, and most sheets need none
+
+    height, mode = len(sheet) // len(names), "L" if sheet.shape[-1] == 1 else "RGB"
+    font = ImageFont.load_default(_LETTER)
+    margin = 2 * _GAP + min(_MAX_MARGIN, round(max(map(font.getlength, names))))
+    picture = Image.new(mode, (margin, len(sheet)))
+    draw = ImageDraw.Draw(picture)
+    for row, name in enumerate(names):
+        middle = row * height + height // 2
+        draw.text((_GAP, middle), name, fill="white", font=font, anchor="lm")
+    left = np.asarray(picture).reshape(len(sheet), margin, -1)
+    return np.concatenate([left, sheet], 1)
 
 
 def encode_png(image: np.ndarray, text: Mapping[str, str] | None = None) -> bytes:

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from jaxgan.config import ImageSpec, TrainConfig
-from jaxgan.data.dataset import Dataset
+from jaxgan.data.store import Dataset
 from jaxgan.gan.latents import latents
 from jaxgan.gan.step import GAN, State
 from jaxgan.io import images
@@ -32,15 +32,28 @@ def write_real(run_dir: Path, spec: ImageSpec, dataset: Dataset) -> None:
     A class with fewer images leaves its places black, so that rows match those of the samples.
     """
     shape = dataset.spec.shape
+    sheet = np.zeros((len(rows(spec)), _COLUMNS, *shape), np.uint8)
     if spec.classes:
-        sheet = np.zeros((len(rows(spec)), _COLUMNS, *shape), np.uint8)
         for row, label in enumerate(rows(spec)):
             found = dataset.image[np.flatnonzero(dataset.label == label)[:_COLUMNS]]
             sheet[row, : len(found)] = found
-        picture = images.grid(sheet.reshape(-1, *shape), _COLUMNS)
     else:
-        picture = images.grid(dataset.image[: _COLUMNS**2], _COLUMNS)
-    images.write_png(run_dir / "samples" / "real.png", picture)
+        found = dataset.image[: _COLUMNS**2]
+        sheet.reshape(-1, *shape)[: len(found)] = found
+    images.write_png(run_dir / "samples" / "real.png", _picture(sheet.reshape(-1, *shape), spec))
+
+
+def _picture(premultiplied: np.ndarray, spec: ImageSpec) -> np.ndarray:
+    """Return images uint8 [N, H, W, C] as a sheet, on a checkerboard where they have alpha.
+
+    Classes that have names are named beside their rows.
+    """
+    if premultiplied.shape[-1] == 4:
+        premultiplied = images.checkerboard(premultiplied)
+    sheet = images.grid(premultiplied, _COLUMNS)
+    if all(spec.name(label) == str(label) for label in range(spec.classes)):
+        return sheet
+    return images.captioned(sheet, [spec.name(label) for label in rows(spec)])
 
 
 class Samples:
@@ -51,7 +64,7 @@ class Samples:
 
     def __init__(self, run_dir: Path, config: TrainConfig, spec: ImageSpec, gan: GAN) -> None:
         label = np.repeat(rows(spec), _COLUMNS).astype(np.int32)
-        self._folder, self._gan = run_dir / "samples", gan
+        self._folder, self._gan, self._spec = run_dir / "samples", gan, spec
         self._label = label if spec.classes else None
         self._latent = latents(config.seed, np.arange(len(label)), config.latent_size)
         self._thread = ThreadPoolExecutor(1)
@@ -72,8 +85,10 @@ class Samples:
         self._writing = self._thread.submit(self._write, drawn, name)
 
     def _write(self, drawn: jax.Array, name: str) -> None:
-        sheet = images.grid(images.to_uint8(np.asarray(drawn)), _COLUMNS)
-        images.write_png(self._folder / name, sheet)
+        levels = images.to_uint8(np.asarray(drawn))
+        if self._spec.shape[2] == 4:
+            levels = images.premultiply(levels)
+        images.write_png(self._folder / name, _picture(levels, self._spec))
 
     def wait(self) -> None:
         """Wait for the last sheet; ``OutputError`` if it could not be written."""
