@@ -25,10 +25,14 @@ class Prepare:
     """Download a dataset by TFDS, or fetch the same files from a package, and prepare it."""
 
     name: tyro.conf.Positional[str]
-    """Dataset: mnist, fashion_mnist, kmnist or emnist/digits."""
+    """Name of a TFDS dataset that has an image and, maybe, a label: mnist, cifar10, …"""
 
     data_dir: str = TrainConfig.data_dir
     """Folder of prepared datasets."""
+
+    size: cli.OptionalStr = None
+    """Crop and resize the images to this size: 64, or WIDTHxHEIGHT such as 96x64. None: they have a
+    size that fits already."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +44,7 @@ class Import(Rules):
     [N, H, W, C], or folder of four IDX files as MNIST has them, gzipped or not."""
 
     name: cli.OptionalStr = None
-    """Name of the dataset, for --dataset. None: made of the source's name. IDX files may stand for
-    mnist, fashion_mnist, kmnist or emnist/digits."""
+    """Name of the dataset, for --dataset. None: made of the source's name; mnist for IDX files."""
 
     data_dir: str = TrainConfig.data_dir
     """Folder of prepared datasets."""
@@ -61,7 +64,8 @@ def main(options: Prepare | Import) -> None:
     if isinstance(options, Prepare):
         from jaxgan.data import tfds  # after parsing: --help answers at once
 
-        tfds.prepare(options.name, options.data_dir)
+        sides = Rules(size=options.size).sides if options.size else None
+        tfds.prepare(options.name, options.data_dir, sides and (sides[1], sides[0]))
     else:
         _import(options)
 

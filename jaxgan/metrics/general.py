@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxgan.data.dataset import Dataset
+from jaxgan.data.store import Dataset
 from jaxgan.io.images import over
 from jaxgan.metrics import (
     agreement,

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from jaxgan.data.dataset import Dataset
+from jaxgan.data.store import Dataset
 from jaxgan.errors import UserError
 from jaxgan.metrics import (
     agreement,

@@ -6,7 +6,8 @@ import math
 from typing import NamedTuple
 
 from jaxgan.config import ImageSpec, TrainConfig
-from jaxgan.data import dataset
+from jaxgan.data.dataset import load
+from jaxgan.data.store import Dataset
 from jaxgan.drawing.evaluation import draw_requested
 from jaxgan.drawing.run_generator import RunGenerator
 from jaxgan.gan.step import GAN, State
@@ -32,9 +33,7 @@ class Quality(NamedTuple):
 class Evaluator:
     """Evaluates G's weight EMA now and then."""
 
-    def __init__(
-        self, config: TrainConfig, spec: ImageSpec, train: dataset.Dataset, gan: GAN
-    ) -> None:
+    def __init__(self, config: TrainConfig, spec: ImageSpec, train: Dataset, gan: GAN) -> None:
         """Read what the images are compared with.
 
         Raises:
@@ -45,9 +44,9 @@ class Evaluator:
         self._reference: AnyReference | None = None
         if config.evaluate_every == 0:
             return
-        test = dataset.load(config.dataset, config.data_dir, "test")
+        test = load(config.dataset, config.data_dir, "test")
         if config.train_images:  # labels are requested as all training images have them
-            train = dataset.load(config.dataset, config.data_dir)
+            train = load(config.dataset, config.data_dir)
         self._reference = reference(config.dataset, train, test)
 
     def evaluate(self, state: State) -> Quality | None:
