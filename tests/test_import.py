@@ -18,9 +18,9 @@ from PIL import Image
 from jaxgan.commands import data as command
 from jaxgan.console import progress as console
 from jaxgan.data import holdout, importing, intake, pictures, sources, store
-from jaxgan.data.importing import ensure, import_images
+from jaxgan.data.importing import import_images
 from jaxgan.data.pictures import BadPicture
-from jaxgan.data.rules import Rules
+from jaxgan.data.rules import Rules, name_of
 from jaxgan.errors import OutputError, UserError
 
 COUNT = 120  # pictures of a small set
@@ -772,9 +772,9 @@ def test_names_are_checked(folder, name):
 
 
 def test_a_name_is_made_of_the_last_part(tmp_path):
-    assert importing.name_of(Path("/home/me/My pictures (old)")) == "My_pictures_old"
-    assert importing.name_of(tmp_path / "кот") == "images"
-    assert importing.name_of(Path("/x/emoji.zip")) == "emoji"
+    assert name_of(Path("/home/me/My pictures (old)")) == "My_pictures_old"
+    assert name_of(tmp_path / "кот") == "images"
+    assert name_of(Path("/x/emoji.zip")) == "emoji"
 
 
 def test_sources_of_other_kinds_are_refused(tmp_path):
@@ -814,7 +814,6 @@ def test_a_second_run_does_nothing(folder, monkeypatch):
     first = run(folder)
     monkeypatch.setattr(intake, "take", None)  # called it would fail
     assert run(folder) == first._replace(repeated=True)
-    assert ensure(folder, str(folder.parent / "data"), Rules(size="16")) == "set"
 
 
 def test_a_damaged_store_is_imported_again(folder):

@@ -71,21 +71,22 @@ def main(options: Prepare | Import) -> None:
 
 
 def _import(options: Import) -> None:
+    rules = Rules(**{field.name: getattr(options, field.name) for field in fields(Rules)})
+    found = import_as(options.name, options.source, options.data_dir, rules, options.force)
+    output.show(f"train with: jaxgan train --dataset {found.name} --data-dir {options.data_dir}")
+
+
+def import_as(
+    name: str | None, source: Path, data_dir: str, rules: Rules, force: bool = False
+) -> Imported:
+    """Import images unless that is done, with a bar on a terminal; print what was found."""
     from jaxgan.console.progress import progress  # after parsing: --help answers at once
     from jaxgan.data.importing import import_images
 
-    rules = Rules(**{field.name: getattr(options, field.name) for field in fields(Rules)})
     with _interruptible(), progress("pictures") as update:
-        found = import_images(
-            options.source,
-            options.data_dir,
-            rules,
-            options.name,
-            force=options.force,
-            progress=update,
-        )
+        found = import_images(source, data_dir, rules, name, force=force, progress=update)
     _show(found)
-    output.show(f"train with: jaxgan train --dataset {found.name} --data-dir {options.data_dir}")
+    return found
 
 
 @contextlib.contextmanager

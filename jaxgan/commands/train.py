@@ -3,20 +3,64 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import signal
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from jaxgan.commands import cli
-from jaxgan.config import TrainConfig
+from jaxgan.commands.data import import_as
+from jaxgan.config import DATA, TrainConfig, setting
 from jaxgan.console import output
+from jaxgan.data.rules import Rules, name_of
 
 if TYPE_CHECKING:
     from jaxgan.runs.run import Run
 
 
-def main(config: TrainConfig) -> int:
+@dataclass(frozen=True)
+class Options(TrainConfig):
+    """Train a GAN on a dataset. Run the same command again to continue from the newest checkpoint.
+
+    Ctrl-C saves a checkpoint and leaves.
+    """
+
+    images: Path | None = setting(
+        None,
+        """Folder, zip or .npz file of images of your own: imported if that is not done yet (see:
+        jaxgan data import --help for more options), then trained on.""",
+        group=DATA,
+    )  # fmt: skip
+    size: str = setting(
+        Rules.size, "Of --images, in pixels: 64, or WIDTHxHEIGHT such as 96x64.", group=DATA
+    )
+    alpha: str = setting(
+        Rules.alpha,
+        """What to do with the transparency of --images: white, black or a colour such as #3366cc is
+        laid below it; keep trains four channels.""",
+        group=DATA,
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        if self.images is not None and self.dataset == TrainConfig.dataset:
+            object.__setattr__(self, "dataset", name_of(self.images))
+        super().__post_init__()
+        Rules(size=self.size, alpha=self.alpha)  # refuses what they cannot be
+
+    def config(self) -> TrainConfig:
+        """Return what is to be trained."""
+        fields = dataclasses.fields(TrainConfig)
+        return TrainConfig(**{field.name: getattr(self, field.name) for field in fields})
+
+
+def main(options: Options) -> int:
     """Train as the options say; return 130 or 143 where Ctrl-C or SIGTERM ended it, all saved."""
+    config = options.config()
+    if options.images is not None:
+        rules = Rules(size=options.size, alpha=options.alpha)
+        import_as(config.dataset, options.images, config.data_dir, rules)
     from jaxgan.commands import compilations  # after parsing: --help and Ctrl-C answer at once
     from jaxgan.console.display import Display
     from jaxgan.training import memory
@@ -81,4 +125,4 @@ def _interruptible() -> Iterator[list[int]]:
 
 def command(program: str = "jaxgan train") -> NoReturn:
     """Run the command line."""
-    cli.run(main, TrainConfig, program)
+    cli.run(main, Options, program)

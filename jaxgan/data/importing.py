@@ -33,7 +33,7 @@ from jaxgan.data.findings import Imported
 from jaxgan.data.holdout import Chosen
 from jaxgan.data.intake import Progress, Taken
 from jaxgan.data.labels import Plan
-from jaxgan.data.rules import Rules
+from jaxgan.data.rules import Rules, name_of
 from jaxgan.data.sources import Source, open_folder, open_zip
 from jaxgan.errors import UserError
 from jaxgan.io.files import open_regular, read_regular
@@ -97,25 +97,6 @@ def import_images(
         _log.warning("%s", warning)
     _log.info("imported %s as %s", source, name)
     return imported
-
-
-def ensure(
-    source: Path, data_dir: str, rules: Rules, progress: Progress = lambda done, total: None
-) -> str:
-    """Import a source under a name made of its last part, if that is not done; return the name.
-
-    Raises:
-        UserError, OutputError: As ``import_images``.
-    """
-    return import_images(source, data_dir, rules, progress=progress).name
-
-
-def name_of(source: Path) -> str:
-    """Return the name of the dataset that a source becomes, made of the last part of its path."""
-    path = source.resolve()
-    stem = path.name if path.is_dir() else path.stem
-    kept = re.sub("[^A-Za-z0-9._-]+", "_", stem)[:64].strip("._-")
-    return kept or "images"
 
 
 def _checked(name: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from jaxgan.config import MAX_SIDE, MIN_SIDE, require
@@ -113,3 +114,11 @@ def _nearest(side: int) -> list[int]:
     low = min(max(side // 4 * 4, MIN_SIDE), MAX_SIDE)
     high = min(max(-(-side // 4) * 4, MIN_SIDE), MAX_SIDE)
     return [low] if low == high else [low, high]
+
+
+def name_of(source: Path) -> str:
+    """Return the name of the dataset that a source becomes, made of the last part of its path."""
+    path = source.resolve()
+    stem = path.name if path.is_dir() else path.stem
+    kept = re.sub("[^A-Za-z0-9._-]+", "_", stem)[:64].strip("._-")
+    return kept or "images"
