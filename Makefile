@@ -1,4 +1,5 @@
 # make demo   set up everything, train five epochs, draw digits.png with C++ (EPOCHS=30: longer)
+# make demo-images  the same with a folder of pictures, emoji: emoji.png (MINUTES=60: trains longer)
 # make test   set up everything, run every test, Python and C++
 # make test-fast  only tests that start no program, load no TensorFlow and build nothing: a minute
 # make test-tflite  test the C++ program with classic TensorFlow Lite, in a Debian of its own (root)
@@ -15,7 +16,9 @@ PYTHON ?= python3
 EPOCHS ?= 5
 MODEL ?= generator.tflite
 FUZZ_SECONDS ?= 60
+MINUTES ?= 10
 RUN := checkpoints/demo
+EMOJI := checkpoints/emoji
 RELEASE := tflite_cpp/build/release
 PROGRAM := $(RELEASE)/jaxgan-generate
 LIBRARY := $(RELEASE)/libjaxgan.$(if $(filter Darwin,$(shell uname -s)),dylib,so)
@@ -26,7 +29,7 @@ TIMES := .demo-times
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast test-tflite fuzz soak setup native library cpp dist clean
+.PHONY: help demo demo-images test test-fast test-tflite fuzz soak setup native library cpp dist clean
 
 help:
 	@sed -n 's/^# make /make /p' Makefile
@@ -51,6 +54,19 @@ demo:
 	@echo "  $(PROGRAM) --seed 8 --label 3,1,4 --count 30 --out pi.png"
 	@echo "  make demo EPOCHS=30                                      # train on, draw again"
 	@echo "  .venv/bin/jaxgan inspect $(RUN)"
+
+demo-images:
+	@rm -f $(TIMES)
+	@$(MAKE) --no-print-directory emoji.png
+	@echo
+	@echo "emoji.png: 64 emoji with transparency, drawn by $(PROGRAM)"
+	@echo "emoji.tflite: the generator; data/emoji/preview.png: what it was trained on"
+	@echo "$(EMOJI)/: the run: samples of each epoch, loss.png, metrics, checkpoints"
+	@if [ -f $(TIMES) ]; then echo "done now:"; sed 's/^/  /' $(TIMES); \
+	  else echo "all was up to date"; fi
+	@echo "next: your own folder:"
+	@echo "  .venv/bin/python train.py --images FOLDER --size 64 --minutes 30"
+	@echo "  make demo-images MINUTES=60                              # train on, draw again"
 
 test: .venv/bin/jaxgan $(NATIVE)/build/.tried tflite_cpp/build/.test-prerequisites
 	$(NATIVE)/build.sh required
@@ -151,5 +167,27 @@ $(PROGRAM): $(LIBRARY)
 digits.png: generator.tflite $(PROGRAM)
 	$(call stage,drawing,$(PROGRAM) --model generator.tflite --seed 7 --count 80 --out $@)
 
+# One emoji in several tones of skin is held out as a whole: 1f44b-1f3fd together with 1f44b.
+data/emoji-pictures/.fetched: scripts/emoji.sh
+	$(call stage,pictures,scripts/emoji.sh data/emoji-pictures)
+	@touch $@
+
+data/emoji/store.json: data/emoji-pictures/.fetched | .venv/bin/jaxgan
+	$(call stage,import,jaxgan data import data/emoji-pictures --name emoji --size 64 \
+	  --alpha keep --group-by '^([^.]*?)(?:-1f3f[b-f])?((?:-[^.]*)?)[.]')
+	@touch $@
+
+$(EMOJI)/.trained-$(MINUTES): data/emoji/store.json | $(NATIVE)/build/.tried
+	$(call stage,training,python train.py --dataset emoji --run-dir $(EMOJI) \
+	  --minutes $(MINUTES) --no-convert)
+	@touch $@
+
+emoji.tflite: $(EMOJI)/.trained-$(MINUTES) $(wildcard $(EMOJI)/metrics.jsonl) | $(LIBRARY)
+	$(call stage,conversion,python convert_tflite.py --checkpoint $(EMOJI) --out $@)
+
+emoji.png: emoji.tflite $(PROGRAM)
+	$(call stage,drawing,$(PROGRAM) --model emoji.tflite --seed 7 --count 64 --columns 16 --out $@)
+
 clean:
-	rm -rf tflite_cpp/build $(NATIVE)/build $(RUN) generator.tflite generator.json digits.png $(TIMES)
+	rm -rf tflite_cpp/build $(NATIVE)/build $(RUN) generator.tflite generator.json digits.png \
+	  $(EMOJI) emoji.tflite emoji.json emoji.png $(TIMES)
