@@ -58,9 +58,9 @@ def main(options: Options) -> None:
     text = (
         "# Sizes of images\n\n`python -m benchmarks.sizes` wrote this file. "
         + report.described(report.machine())
-        + f"\nBatches of {_BATCH}, ten classes, default options. The sides' processes take turns, a "
-        f"second each, for {options.rounds} rounds; the pace is the median. Each generator is then "
-        "converted to float, which verifies it and compares it with JAX, and drawn by the C++ "
+        + f"\nBatches of {_BATCH}, ten classes, default options. The sides' processes take turns, "
+        f"a second each, for {options.rounds} rounds; the pace is the median. Each generator is "
+        "then converted to float, which verifies it and compares it with JAX, and drawn by the C++ "
         "library with one thread.\n\n"
     )
     figure = _plot(options.sides, timings)

@@ -18,7 +18,6 @@ import hashlib
 import io
 import json
 import math
-import mmap
 import os
 import re
 import shutil
@@ -68,11 +67,31 @@ class Dataset(NamedTuple):
         """Return the SHA-256 of shape, number of classes, images and labels: 64 hex digits."""
         return self.sha256 or _fingerprint(self.spec, _blocks(self.image), self.label)
 
-    def release(self) -> None:
-        """Let go of the pages of a mapped file that were read: else they count as our memory."""
-        mapped = getattr(self.image, "_mmap", None)
-        if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
-            mapped.madvise(mmap.MADV_DONTNEED)
+    def take(self, index: np.ndarray) -> np.ndarray:
+        """Return the images of some rows, uint8 [..., H, W, C].
+
+        Those of a file are read, not mapped: to map a row maps up to megabytes around it, which
+        count as memory, and a file that was cut short would kill the process.
+
+        Args:
+            index: Rows, integers of any shape.
+
+        Raises:
+            UserError: The file is shorter than it was.
+        """
+        if not isinstance(self.image, np.memmap) or not hasattr(os, "preadv"):
+            return self.image[index]
+        image, size = self.image, math.prod(self.spec.shape)
+        taken = np.empty((*index.shape, *self.spec.shape), np.uint8)
+        rows = taken.reshape(-1, size)
+        with open(str(image.filename), "rb") as file:
+            for row, number in zip(rows, index.reshape(-1).tolist(), strict=True):
+                if os.preadv(file.fileno(), [row], image.offset + number * size) != size:
+                    raise UserError(
+                        f"{image.filename} was cut short while it was read; prepare or import the "
+                        "dataset again"
+                    )
+        return taken
 
     def first(self, count: int) -> Dataset:
         """Return a dataset of the first so many images."""

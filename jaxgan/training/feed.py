@@ -12,7 +12,6 @@ from jaxgan.data.store import Dataset
 from jaxgan.gan.step import Batch
 
 _SHARE = 4  # a quarter of an accelerator's memory may hold the images
-_RELEASE_BYTES = 1 << 28  # read from a mapped file before its pages are let go
 
 
 class Feed:
@@ -28,7 +27,6 @@ class Feed:
         self._resident = _on_device(dataset)
         self._thread = ThreadPoolExecutor(1)
         self._ahead: tuple[range, Future[Batch]] | None = None
-        self._read = 0
 
     def __enter__(self) -> Feed:
         return self
@@ -56,12 +54,7 @@ class Feed:
         )
         if self._resident is not None:
             return _gather(self._resident, index)
-        batch = Batch(self._dataset.image[index], self._dataset.label[index])
-        self._read += batch.image.nbytes
-        if self._read > _RELEASE_BYTES:
-            self._read = 0
-            self._dataset.release()
-        return batch
+        return Batch(self._dataset.take(index), self._dataset.label[index])
 
 
 def _on_device(dataset: Dataset) -> Batch | None:
