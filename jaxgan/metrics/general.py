@@ -26,7 +26,7 @@ from jaxgan.metrics import (
 )
 from jaxgan.metrics.pictures import Pictures, RealPictures, look_at, variety
 
-_MAX_IMAGES = 10_000  # of each kind that are looked at
+_MAX_IMAGES = 5_000  # of each kind that are looked at
 _MIN_IMAGES = 100  # of a row that is drawn: a tenth of them makes a row of its own
 _MIN_FRECHET = 300  # images whose 320 means have a covariance worth comparing
 _REPETITIONS = 10  # of each image of the last control row
@@ -107,7 +107,7 @@ class GeneralScores(NamedTuple):
 class GeneralReference:
     """Real pictures of any size that generated ones are compared with.
 
-    At most 10,000 of the training and of the held-out images are looked at, in a fixed random
+    At most 5,000 of the training and of the held-out images are looked at, in a fixed random
     order. An image with alpha is seen on white and on black, and both features are one vector, so
     that nothing that shows on either goes unseen.
 
