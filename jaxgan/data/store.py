@@ -86,7 +86,7 @@ class Dataset(NamedTuple):
         rows = taken.reshape(-1, size)
         with open(str(image.filename), "rb") as file:
             for row, number in zip(rows, index.reshape(-1).tolist(), strict=True):
-                if os.preadv(file.fileno(), [row], image.offset + number * size) != size:
+                if os.preadv(file.fileno(), [row.data], image.offset + number * size) != size:
                     raise UserError(
                         f"{image.filename} was cut short while it was read; prepare or import the "
                         "dataset again"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,14 +14,16 @@ from jaxgan.data.dataset import load
 from jaxgan.drawing.drawable import Drawable
 from jaxgan.drawing.open import open_generator
 from jaxgan.errors import UserError
-from jaxgan.io.images import premultiply
-from jaxgan.metrics import features
+from jaxgan.io.images import over, premultiply
+from jaxgan.metrics import features, fid, inception
 from jaxgan.metrics.general import GeneralRow
 from jaxgan.metrics.modes import Modes
 from jaxgan.metrics.reference import AnyReference, Row, reference
+from jaxgan.metrics.requested import requested_labels, sampling_order
 
 MIN_IMAGES = 100  # that a tenth of which gives a row of its own
 _BATCH = 1_000  # images drawn at a time
+_MAX_STANDARD = 50_000  # training images of the standard FID, by custom
 
 
 def evaluate(
@@ -62,6 +66,77 @@ def evaluate(
     count = images or real.COUNT
     drawn = draw_requested(generator, seed, real.requested_labels(count))
     return {name: real.measure(*drawn), **real.controls(count)}
+
+
+class StandardFid(NamedTuple):
+    """The FID by InceptionV3, which can be compared with published ones of equal settings.
+
+    Attributes:
+        fid: Fréchet distance of 2,048 features.
+        images: Number of generated images.
+        train_images: Number of training images; at most 50,000.
+        resize: How they were resized to 299x299: ``clean`` or ``legacy``.
+    """
+
+    fid: float
+    images: int
+    train_images: int
+    resize: inception.Resize
+
+
+def standard_fid(
+    generator: Drawable,
+    weights: str | os.PathLike[str],
+    resize: inception.Resize = "clean",
+    *,
+    dataset: str | None = None,
+    data_dir: str = "data",
+    images: int = 10_000,
+    seed: int = 0,
+) -> StandardFid:
+    """Measure the standard FID against training images; those with alpha are seen on white.
+
+    It takes about half a second an image on two cores.
+
+    Args:
+        generator: The generator.
+        weights: pytorch-fid's file of InceptionV3.
+        resize: ``clean`` or ``legacy``, see ``metrics.inception.see``.
+        dataset: As for ``evaluate``.
+        data_dir: As for ``evaluate``.
+        images: Number of images to draw; 50,000 by custom.
+        seed: Of their latent vectors.
+
+    Raises:
+        UserError: The file is another, or the dataset is not prepared, or of other images.
+        ModelError: The generator does not run.
+    """
+    network = inception.load(Path(weights))
+    train = load(dataset or generator.dataset, data_dir)
+    if unlike := mismatch(generator.image_shape, generator.classes, train.spec):
+        raise UserError(f"--model has {unlike}; give another --dataset")
+    chosen = np.sort(sampling_order(len(train.image))[:_MAX_STANDARD])
+
+    def moments(parts: Iterable[np.ndarray]) -> fid.Moments:
+        seen = [inception.see(network, _coloured(part), resize) for part in parts]
+        return fid.moments(np.concatenate(seen))
+
+    starts = range(0, max(images, len(chosen)), _BATCH)
+    labels = requested_labels(train.label, images)
+    drawn = moments(
+        draw_requested(generator, seed, labels[at : at + _BATCH], first=at)[0]
+        for at in starts
+        if at < images
+    )
+    real = moments(train.image[chosen[at : at + _BATCH]] for at in starts if at < len(chosen))
+    return StandardFid(fid.distance(drawn, real), images, len(chosen), resize)
+
+
+def _coloured(image: np.ndarray) -> np.ndarray:
+    """Return images of 1, 3 or 4 channels as red, green and blue; alpha is put on white."""
+    if image.shape[-1] == 4:
+        return over(image, 255)
+    return np.broadcast_to(image, (*image.shape[:-1], 3))
 
 
 def _reference(generator: Drawable, dataset: str, data_dir: str) -> AnyReference:

@@ -73,7 +73,9 @@ def read(content: bytes) -> dict[str, np.ndarray]:
             raise ValueError("it is no dictionary of weights")
         found = {name: one for name, one in tensors.items() if isinstance(one, _Tensor)}
         return {str(name): _array(one, blocks) for name, one in found.items()}
-    except (AttributeError, IndexError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except ValueError:
+        raise
+    except Exception as error:  # damaged archives and pickles fail in many ways
         raise ValueError(f"it is damaged ({type(error).__name__}: {error})") from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import jax
 import numpy as np
@@ -54,7 +55,9 @@ class Feed:
         )
         if self._resident is not None:
             return _gather(self._resident, index)
-        return Batch(self._dataset.take(index), self._dataset.label[index])
+        image: Any = self._dataset.take(index)
+        label: Any = self._dataset.label[index]
+        return Batch(image, label)
 
 
 def _on_device(dataset: Dataset) -> Batch | None:
