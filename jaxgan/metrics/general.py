@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxgan.data.store import Dataset
-from jaxgan.io.images import over
 from jaxgan.metrics import (
     agreement,
     density_coverage,
@@ -26,17 +25,15 @@ from jaxgan.metrics import (
     probe,
     requested,
 )
+from jaxgan.metrics.look import Set, look, variety
 
 _MAX_IMAGES = 10_000  # of each kind that are looked at
 _MIN_IMAGES = 100  # of a row that is drawn: a tenth of them makes a row of its own
 _MIN_FRECHET = 300  # images whose 320 means have a covariance worth comparing
 _REPETITIONS = 10  # of each image of the last control row
 _MAX_NEAREST = 1_000  # images of a row whose nearest training image is looked for
-_SIDE = 32  # pixels; distances are those of images that are averaged down to about this side
 _QUICK_IMAGES, _QUICK_SIDE = 1_000, 64  # so many of that side take a few seconds
 _MIN_QUICK_IMAGES = 250
-_BLOCK = 1 << 24  # bytes of images that are read at a time
-_WHITE, _BLACK = 255, 0
 
 
 class GeneralRow(NamedTuple):
@@ -108,27 +105,12 @@ class GeneralScores(NamedTuple):
     agreement: float | None
 
 
-class _Set(NamedTuple):
-    """What is computed of a set of images.
-
-    Attributes:
-        seen: What the network sees; None without one.
-        small: The images averaged down, uint8 [N, h, w, C].
-    """
-
-    seen: imagenet.Seen | None
-    small: np.ndarray
-
-    def take(self, index: np.ndarray) -> _Set:
-        return _Set(None if self.seen is None else self.seen.take(index), self.small[index])
-
-
 class _Real:
     """Training images to compare with; what is computed of them is kept."""
 
     def __init__(self, weights: imagenet.Weights | None, train: Dataset, count: int) -> None:
         index = requested.sampling_order(len(train.image))[:count]
-        self.set, self.label = _looked_at(weights, train.image, index), train.label[index]
+        self.set, self.label = look(weights, train.image, index), train.label[index]
         self._classes = train.spec.classes
         self._radii: dict[tuple[int, int], np.ndarray] = {}
 
@@ -199,11 +181,11 @@ class GeneralReference:
             image: uint8 [N, H, W, C], N at least 10; premultiplied if C is 4.
             label: Labels given to the generator, int [N]; None for one without classes.
         """
-        return self._relative(self._row(_looked_at(self._weights, image), label))
+        return self._relative(self._row(look(self._weights, image), label))
 
     def quick(self, image: np.ndarray, label: np.ndarray | None = None) -> GeneralMetrics:
         """Return the metrics that are quick, against ``QUICK`` training images."""
-        return self._quick(_looked_at(self._weights, image), label, self._few)
+        return self._quick(look(self._weights, image), label, self._few)
 
     def score(self, image: np.ndarray, label: np.ndarray | None = None) -> GeneralScores | None:
         """Return what a converted file is judged by; None without a network."""
@@ -236,7 +218,7 @@ class GeneralReference:
     @cached_property
     def _held_out(self) -> GeneralRow:
         index = requested.sampling_order(len(self._test.image))[:_MAX_IMAGES]
-        some = _looked_at(self._weights, self._test.image, index)
+        some = look(self._weights, self._test.image, index)
         return self._row(some, self._test.label[index])
 
     def _relative(self, row: GeneralRow) -> GeneralRow:
@@ -248,10 +230,10 @@ class GeneralReference:
             nearest_ratio=_ratio(row.nearest, held_out.nearest),
         )
 
-    def _quick(self, some: _Set, label: np.ndarray | None, real: _Real) -> GeneralMetrics:
-        variety = _variety(some.small) / max(_variety(real.set.small), 1e-9)
+    def _quick(self, some: Set, label: np.ndarray | None, real: _Real) -> GeneralMetrics:
+        varied = variety(some.small) / max(variety(real.set.small), 1e-9)
         if some.seen is None:
-            return GeneralMetrics(None, None, None, None, None, variety)
+            return GeneralMetrics(None, None, None, None, None, varied)
         maps, feature = some.seen
         count = min(len(feature), len(real.label))
         radii = neighbours.radii(feature, precision_recall.K)
@@ -267,10 +249,10 @@ class GeneralReference:
             recall=precision_recall.precision(feature, real.feature(count), radius=radii),
             agreement=agreed,
             spread=float(np.median(radii) / max(ordinary, 1e-9)),
-            variety=variety,
+            variety=varied,
         )
 
-    def _row(self, some: _Set, label: np.ndarray | None, copies: bool = False) -> GeneralRow:
+    def _row(self, some: Set, label: np.ndarray | None, copies: bool = False) -> GeneralRow:
         """Return a row without its multiples; ``copies`` are training images themselves."""
         real = self._real
         quick = self._quick(some, label, real)
@@ -307,45 +289,3 @@ class GeneralReference:
 
 def _ratio(value: float | None, held_out: float | None) -> float | None:
     return None if value is None or held_out is None or held_out <= 0 else value / held_out
-
-
-def _variety(small: np.ndarray) -> float:
-    """Return the standard deviation of a pixel over images, root of the mean square over pixels."""
-    return float(np.sqrt(np.mean(np.var(small.astype(np.float32), 0)))) / 255
-
-
-def _looked_at(
-    weights: imagenet.Weights | None, image: np.ndarray, index: np.ndarray | None = None
-) -> _Set:
-    """Return what is computed of some of the images, of which few are in memory at a time."""
-    index = np.arange(len(image)) if index is None else index
-    rows = max(1, _BLOCK // image[0].nbytes)
-    seen, small = [], []
-    for start in range(0, len(index), rows):
-        part = image[index[start : start + rows]]
-        small.append(_averaged(part))
-        if weights is not None:
-            seen.append(_seen(weights, part))
-    if not seen:
-        return _Set(None, np.concatenate(small))
-    maps, feature = (np.concatenate(one) for one in zip(*seen, strict=True))
-    return _Set(imagenet.Seen(maps, feature), np.concatenate(small))
-
-
-def _seen(weights: imagenet.Weights, image: np.ndarray) -> imagenet.Seen:
-    """Return features of images of 1, 3 or 4 channels; of 4, those on white and on black."""
-    if image.shape[-1] != 4:
-        return imagenet.see(weights, np.broadcast_to(image, (*image.shape[:-1], 3)))
-    both = [imagenet.see(weights, over(image, level)) for level in (_WHITE, _BLACK)]
-    maps, feature = (np.concatenate(one, -1) for one in zip(*both, strict=True))
-    return imagenet.Seen(maps, feature)
-
-
-def _averaged(image: np.ndarray) -> np.ndarray:
-    """Return images whose sides are halved, by means, while they have 64x64 pixels or more."""
-    while True:
-        count, height, width, channels = image.shape
-        if height * width < (2 * _SIDE) ** 2 or height % 2 or width % 2:
-            return image
-        squares = image.reshape(count, height // 2, 2, width // 2, 2, channels)
-        image = ((squares.sum((2, 4), dtype=np.uint16) + 2) // 4).astype(np.uint8)
