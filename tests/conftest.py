@@ -1,4 +1,4 @@
-"""What the tests share: real digits prepared by TFDS, one trained run, its model, the programs."""
+"""What the tests share: prepared real digits, one trained run, its model, the programs."""
 
 from __future__ import annotations
 
@@ -112,14 +112,12 @@ def shared(tmp_path_factory, name: str, make: Callable[[Path], None]) -> Path:
 
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory) -> Path:
-    """The fixture's digits as a TFDS dataset, made by the importer without network."""
+    """The fixture's digits as the dataset mnist, prepared without network."""
 
     def make(folder: Path) -> None:
-        from jaxgan.data import dataset, tfds
+        from jaxgan.data import idx
 
-        tfds.import_idx("mnist", str(folder), FIXTURE)
-        for split in ("train", "test"):  # so that what is kept of them is there for all
-            dataset.load("mnist", str(folder), split)
+        idx.import_idx("mnist", str(folder), FIXTURE)
 
     return shared(tmp_path_factory, "data", make)
 

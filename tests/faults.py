@@ -22,7 +22,7 @@ from typing import NamedTuple
 from conftest import FIXTURE, ROOT, Done, call
 
 from jaxgan.commands import train
-from jaxgan.data import tfds
+from jaxgan.data import idx
 from jaxgan.runs import checkpoint
 
 EPOCH = 20  # steps: 1,000 digits in batches of 50
@@ -46,8 +46,8 @@ IN_WRITING, ANYWHERE = "inside checkpoint writing", "anywhere"
 
 def prepare(folder: Path) -> Path:
     """Prepare the fixture's digits under the name of each dataset; return their folder."""
-    for name in tfds.NAMES:
-        tfds.import_idx(name, str(folder), FIXTURE)
+    for name in idx.CLASS_NAMES:
+        idx.import_idx(name, str(folder), FIXTURE)
     return folder
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from jaxgan.commands import data as command
 from jaxgan.console import progress as console
-from jaxgan.data import holdout, importing, intake, pictures, sources, store
+from jaxgan.data import holdout, intake, pictures, sources, store
 from jaxgan.data.importing import import_images
 from jaxgan.data.pictures import BadPicture
 from jaxgan.data.rules import Rules, name_of

@@ -19,6 +19,7 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 
 from jaxgan.data.rules import Rules
 from jaxgan.errors import first_line
+from jaxgan.io.images import over
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 MAX_PIXELS = 100_000_000  # of a picture; refused before it is decoded
@@ -299,10 +300,11 @@ def _finished(content: np.ndarray, rules: Rules) -> Picture:
         colour = np.minimum(colour, alpha)  # the filter rings beyond it
         transparent = bool(alpha.min() < 255)
     brightest = int(colour.max())
-    if rules.keep_alpha:
+    content = colour
+    if rules.keep_alpha or transparent:
         content = np.concatenate([colour, alpha], axis=2)
-    else:
-        content = over(colour, alpha, rules.background) if transparent else colour
+    if not rules.keep_alpha and transparent:
+        content = over(content, np.array(rules.background, np.uint8))
     planes = [content[..., channel] for channel in range(content.shape[2])]
     constant = all(int(plane.max()) - int(plane.min()) <= CONSTANT_LEVELS for plane in planes)
     image = _padded(content, rules)
@@ -321,15 +323,6 @@ def _padded(content: np.ndarray, rules: Rules) -> np.ndarray:
     top, left = (height - down) // 2, (width - across) // 2
     image[top : top + down, left : left + across] = content
     return image
-
-
-def over(
-    colour: np.ndarray, alpha: np.ndarray, background: np.ndarray | tuple[int, int, int]
-) -> np.ndarray:
-    """Return premultiplied colours uint8 [..., 3] on a background, by alpha uint8 [..., 1]."""
-    clear = 255 - alpha.astype(np.uint16)
-    below = (np.asarray(background, np.uint16) * clear + 127) // 255
-    return (colour + below).astype(np.uint8)
 
 
 def _is_grey(image: np.ndarray) -> bool:

@@ -7,12 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from jaxgan.data.intake import Taken
-from jaxgan.data.pictures import over
 from jaxgan.data.store import Split
 from jaxgan.io import images
 
 COUNT, COLUMNS = 100, 10  # images on a sheet
-_SQUARE, _LIGHT, _DARK = 8, 255, 204  # pixels and levels of the checkerboard
 
 
 def split(taken: Taken, rows: np.ndarray, channels: int, label: np.ndarray, mirror: bool) -> Split:
@@ -40,7 +38,7 @@ def of_channels(block: np.ndarray, channels: int) -> np.ndarray:
     if channels == block.shape[3]:
         return block
     if block.shape[3] == 4:  # opaque, but for borders
-        block = over(block[..., :3], block[..., 3:], (255, 255, 255))
+        block = images.over(block, 255)
     if channels == 3:
         return block
     mean: np.ndarray = (block.sum(axis=3, dtype=np.uint16, keepdims=True) + 1) // 3
@@ -51,8 +49,5 @@ def sheet(taken: Taken, rows: np.ndarray, channels: int) -> bytes:
     """Return images in rows of ten as a PNG file, transparent ones on a checkerboard."""
     block = np.concatenate([of_channels(block, channels) for block in taken.blocks(rows)])
     if channels == 4:
-        down, across = np.indices(block.shape[1:3]) // _SQUARE
-        light = ((down + across) % 2 == 0)[..., None]
-        board = np.where(light, _LIGHT, _DARK).astype(np.uint8)
-        block = over(block[..., :3], block[..., 3:], board)
+        block = images.checkerboard(block)
     return images.encode_png(images.grid(block, COLUMNS))

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import jax
 
-from jaxgan.config import TrainConfig
+from jaxgan.config import ImageSpec, TrainConfig
 from jaxgan.data.dataset import load
+from jaxgan.data.store import Dataset
 from jaxgan.errors import TrainingError, UserError
 from jaxgan.gan.step import make_gan, state_shape
 from jaxgan.runs import fork
@@ -52,10 +53,7 @@ def train(
         OutputError: A file cannot be written.
     """
     config, origin = fork.forked(config)
-    _log.info("reading %s from %s", config.dataset, config.data_dir)
-    dataset = load(config.dataset, config.data_dir, first=config.train_images)
-    _require_batch(config, len(dataset.image))
-    spec = dataset.spec if config.conditional else dataset.spec.unlabelled()
+    dataset, spec = _read(config)
     memory.reuse(memory.step_bytes(config, spec))  # before JAX starts
     memory.require_enough(config, spec)
     with (
@@ -89,11 +87,16 @@ def train(
     return run
 
 
-def _require_batch(config: TrainConfig, count: int) -> None:
+def _read(config: TrainConfig) -> tuple[Dataset, ImageSpec]:
+    """Return the training images, and what the networks have to know of them."""
+    _log.info("reading %s from %s", config.dataset, config.data_dir)
+    dataset = load(config.dataset, config.data_dir, first=config.train_images)
+    count = len(dataset.image)
     if config.batch_size > count:
         raise UserError(
             f"--batch-size: expected at most the {count:,} images, got {config.batch_size}"
         )
+    return dataset, dataset.spec if config.conditional else dataset.spec.unlabelled()
 
 
 @contextlib.contextmanager
