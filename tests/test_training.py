@@ -21,7 +21,7 @@ from PIL import Image
 from jaxgan.commands.train import command
 from jaxgan.config import GROUPS, ImageSpec, TrainConfig, option, settings
 from jaxgan.console.display import Display, duration
-from jaxgan.data import dataset, tfds
+from jaxgan.data import dataset, idx
 from jaxgan.gan.step import make_gan
 from jaxgan.metrics.collapse import collapse
 from jaxgan.runs import checkpoint
@@ -75,7 +75,7 @@ def test_metrics_hold_what_they_should(run_dir):
     assert [line["step"] for line in lines] == [7, 14, 20, 20, 21, 28, 35, 40, 40]
     assert set(lines[0]) == {
         "step", "epoch", "discriminator_loss", "generator_loss", "real_logit", "fake_logit",
-        "penalty", "images_per_second", "seconds",
+        "penalty", "augmentation", "images_per_second", "seconds",
     }  # fmt: skip
     for look, entry in zip((lines[3], lines[8]), checkpoint.saved(run_dir), strict=True):
         assert entry.score == look["fid"]  # by which the best is kept
@@ -299,7 +299,7 @@ def test_other_data_are_refused(copied, tmp_path):
     for path in FIXTURE.glob("*.gz"):
         name = path.name.replace("train", "x").replace("t10k", "train").replace("x-", "t10k-")
         shutil.copy(path, few / name)
-    tfds.import_idx("mnist", str(tmp_path / "data"), few)
+    idx.import_idx("mnist", str(tmp_path / "data"), few)
     done = train("--data-dir", tmp_path / "data", "--run-dir", copied, "--epochs", "3")
     refused(done, 2, "1,000 images", "300", "--data-dir")
 
@@ -450,7 +450,7 @@ def test_calls_of_several_steps_report_and_save_at_the_same_steps(
         assert mine.generator_loss == pytest.approx(theirs.generator_loss, rel=2e-2)
         assert mine.images_per_second is None or mine.images_per_second > 0
     # What watches a training gets the records that the log holds.
-    assert seen == [Started(run.config, 0, 2 * EPOCH, EPOCH), *reports[0]]
+    assert seen == [Started(run.config, 0, 2 * EPOCH, EPOCH, EPOCH), *reports[0]]
     assert [entry.step for entry in checkpoint.saved(tmp_path)] == [20, 40]
 
 
@@ -519,8 +519,8 @@ def test_a_collapse_is_a_warning_on_the_line(capsys, step, told):
 def test_no_time_is_left_to_show_before_the_pace_is_known(capsys):
     # The first call may end an epoch: it was compiled, which says nothing of the pace.
     display = Display()
-    display(Started(TrainConfig(epochs=10), 0, 10, 1))
-    losses = (1.0, 1.0, 0.0, 0.0, 0.0)
+    display(Started(TrainConfig(epochs=10), 0, 10, 1, 1))
+    losses = (1.0, 1.0, 0.0, 0.0, 0.0, 0.0)
     display(StepReport(1, 1.0, 0.0, *losses))
     assert capsys.readouterr().out == "epoch 1/10  step 1/10  D 1.000  G 1.000\n"
     display(StepReport(2, 2.0, 1.0, *losses, images_per_second=64.0))
