@@ -20,7 +20,7 @@ from conftest import ROOT, python, refused, shared
 
 from jaxgan import Generator
 from jaxgan.commands import convert as command
-from jaxgan.config import BATCH_SIZES, ImageSpec, Quantization, TrainConfig
+from jaxgan.config import BATCH_SIZES, ImageSpec, Quantization, TrainConfig, resolved
 from jaxgan.data import dataset
 from jaxgan.drawing.generator import to_levels
 from jaxgan.drawing.run_generator import RunGenerator
@@ -242,6 +242,30 @@ def test_residual_layers_convert(tmp_path):
         words = " ".join(graph.operations(path.read_bytes()))
         assert words.count("CONV_2D LEAKY_RELU ADD") == 2
     assert set(delegates(tmp_path / "none.tflite").values()) == {1}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape, names", [((64, 64, 4), ()), ((128, 96, 3), ("a cat", "dog", "é"))])
+def test_larger_images_convert_to_one_piece_a_graph_and_a_small_file(tmp_path, shape, names):
+    spec = ImageSpec(shape, len(names), names)
+    config, noise = resolved(TrainConfig(), spec), np.random.default_rng(0)
+    params = jax.tree.map(  # as the converter drops layers of zeros, which residual ones begin as
+        lambda leaf: leaf + noise.normal(0, 0.01, leaf.shape).astype(np.float32),
+        make_gan(config, spec).init().ema,
+    )
+    made = Snapshot(config, spec, params, 0)
+    (path,) = converted(made, tmp_path, {"none": 110})
+    assert path.stat().st_size <= 6_000_000
+    signatures = {"generate_1", "generate_64"} | ({"between_1"} if names else set())
+    assert delegates(path) == dict.fromkeys(signatures, 1)
+    latent = np.asarray(latents(3, range(65), 64))
+    label = np.arange(65, dtype=np.int32) % 3 if names else None
+    with Generator(path) as generator:  # by the C++ library
+        drawn = generator.draw_values(latent, label)
+        assert generator.class_names == names
+        assert generator.info.metadata.get("class_names", "") == "\n".join(names)
+    assert drawn.std() > 0.01
+    assert np.abs(drawn - RunGenerator(made).draw_values(latent, label)).max() < 1e-4
 
 
 @pytest.mark.parametrize(
