@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -18,7 +19,7 @@ import pytest
 from conftest import FIXTURE, ROOT, SMALL, call, python, refused, run, train
 from PIL import Image
 
-from jaxgan.commands.train import command
+from jaxgan.commands.train import Options, command
 from jaxgan.config import GROUPS, ImageSpec, TrainConfig, option, settings
 from jaxgan.console.display import Display, duration
 from jaxgan.data import dataset, idx
@@ -308,7 +309,7 @@ def test_other_images_are_refused_though_they_are_as_many(data_dir, copied, monk
     digits = dataset.load("mnist", str(data_dir))
     other = digits.image.copy()
     other[0, 0, 0] ^= 1
-    monkeypatch.setattr(training, "load", lambda *_, **__: digits._replace(image=other))
+    monkeypatch.setattr(training, "load", lambda *_, **__: digits._replace(image=other, sha256=""))
     done = train("--data-dir", data_dir, "--run-dir", copied, "--epochs", "3")
     refused(done, 2, "other images", "1,000", "--data-dir")
 
@@ -330,7 +331,7 @@ def test_other_images_are_refused_though_they_are_as_many(data_dir, copied, monk
         (("stray",), ("stray",)),
         (("--saved-model",), ("--saved-model", "--no-convert")),
         (("--data-dir", ""), ("--data-dir", "a folder")),
-        (("--dataset", "minst"), ("--dataset", "minst", "fashion_mnist")),
+        (("--dataset", "minst"), ("--dataset minst", "(there: mnist)", "jaxgan data import")),
         (("--dataset", "kmnist"), ("kmnist", "jaxgan data prepare kmnist")),
     ],
 )
@@ -357,10 +358,10 @@ def test_help_shows_every_option_without_loading_jax(monkeypatch):
     done = python("-c", code)
     assert "LOADED []" in done.stdout
     text = " ".join(call(command, "train.py", "--help").stdout.translate({ord("│"): " "}).split())
-    for field in dataclasses.fields(TrainConfig):
+    for field in dataclasses.fields(Options):
         start = re.search(rf"{option(field.name)}(,| [A-Z{{])", text)
         default = text[start.end() :].split("(default: ", 1)[1]
-        assert default.startswith(f"{field.default})"), field.name
+        assert default.startswith(f"{shlex.quote(str(field.default))})"), field.name
     assert re.findall(r"╭─ (\w+) options", text) == list(GROUPS)
 
 
