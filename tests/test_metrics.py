@@ -19,11 +19,12 @@ from jaxgan.data.dataset import Dataset
 from jaxgan.data.idx import read_idx
 from jaxgan.errors import TrainingError, UserError
 from jaxgan.gan.step import normalize
-from jaxgan.metrics import features, histogram, neighbours
+from jaxgan.metrics import features, histogram, imagenet, neighbours
 from jaxgan.metrics.agreement import agreement
 from jaxgan.metrics.collapse import collapse
 from jaxgan.metrics.density_coverage import density_coverage
 from jaxgan.metrics.fid import Moments, distance, fid, moments
+from jaxgan.metrics.general import GeneralReference
 from jaxgan.metrics.kid import kid, within
 from jaxgan.metrics.modes import modes
 from jaxgan.metrics.nearest import nearest
@@ -470,8 +471,16 @@ def test_a_dataset_that_cannot_be_measured_is_refused(digits):
     few = Dataset(test.spec, test.image[:9], test.label[:9])
     with pytest.raises(UserError, match="9 test images, expected at least 10"):
         reference("mnist", train, few)
-    with pytest.raises(UserError, match="no feature network for kmnist"):
-        reference("kmnist", train, test)
+
+
+def test_a_dataset_without_a_network_is_measured_by_pixels_and_the_log_says_so(
+    digits, monkeypatch, caplog
+):
+    monkeypatch.setattr(imagenet, "is_installed", lambda: False)
+    caplog.set_level("INFO", "jaxgan")
+    found = reference("kmnist", *digits)
+    assert isinstance(found, GeneralReference) and found.network is None
+    assert "no feature network for kmnist" in caplog.text and imagenet.INSTALL in caplog.text
 
 
 @pytest.mark.parametrize(
