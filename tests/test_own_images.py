@@ -225,8 +225,8 @@ def test_class_names_reach_config_and_model_file(sprites):
     assert json.loads((sprites / "config.json").read_text())["images"]["names"] == list(NAMES)
     assert Run.open(sprites).spec == ImageSpec((16, 16, 4), 3, NAMES)
     with Generator(sprites / "generator.tflite") as generator:
-        assert generator.info.metadata["class_names"] == "\n".join(NAMES)
-        assert generator.class_names == NAMES and generator.image_shape == (16, 16, 4)
+        assert generator.class_names == generator.info.class_names == NAMES
+        assert generator.image_shape == (16, 16, 4)
         by_name = generator.draw(seed=7, count=4, labels="red flag")
         np.testing.assert_array_equal(by_name, generator.draw(seed=7, count=4, labels=1))
     facts = json.loads((sprites / "generator.json").read_text())

@@ -32,6 +32,7 @@ from jaxgan.runs.run import Run
 from jaxgan.runs.store import Store
 from jaxgan.training import meter, samples, session
 from jaxgan.training import train as training
+from jaxgan.training.cadence import cadence
 
 EPOCH = 20  # steps: 1,000 digits in batches of 50
 
@@ -643,4 +644,4 @@ def test_it_trains_in_a_thread_and_stops_when_asked(data_dir, tmp_path):
     assert [entry.step for entry in checkpoint.saved(found[0].path)][-1] >= EPOCH
     assert [signal.getsignal(n) for n in (2, 15)] == handlers
     assert not (tmp_path / "run" / "generator.tflite").exists()
-    assert meter.is_due(EPOCH, config, EPOCH)
+    assert meter.is_due(EPOCH, config, cadence(config, 1_000))
