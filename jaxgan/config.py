@@ -341,8 +341,9 @@ class TrainConfig:
     def __post_init__(self) -> None:
         folder = self.run_dir.replace("{dataset}", self.dataset.replace("/", "-"))
         object.__setattr__(self, "run_dir", folder)
+        known = settings(type(self))
         for field in dataclasses.fields(self):
-            _check_bounds(field.name, getattr(self, field.name), settings()[field.name])
+            _check_bounds(field.name, getattr(self, field.name), known[field.name])
         if self.components is not None and self.components > self.latent_size:
             expected = f"0 to --latent-size, {self.latent_size}"
             require(self, "components", False, expected)

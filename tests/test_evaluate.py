@@ -97,7 +97,7 @@ def test_other_classes_are_refused(model, data_dir):
     [
         (("--images", "7"), ("--images", "100", "7")),
         (("--seed", "-1"), ("--seed", "4294967295")),
-        (("--dataset", "kmnist"), ("kmnist", "not prepared")),
+        (("--dataset", "kmnist"), ("--dataset kmnist is not prepared", "(there: mnist)")),
         (("--dataset", "stacked_mnist"), ("28x28x1", "28x28x3")),
         (("--step", "20"), ("--step", "run directory")),
     ],

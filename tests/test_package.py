@@ -161,7 +161,7 @@ def test_the_command_names_the_extra_that_it_lacks(programs, tmp_path):
     for name, extra in (("train", "train"), ("convert", "train"), ("native", "train")):
         done = outside(command, name, cwd=tmp_path)
         refused(done, 2, "is not installed; run: pip install", f"'jaxgan[{extra}]'")
-    done = outside(command, "data", "prepare", "mnist", cwd=tmp_path)
+    done = outside(command, "data", "prepare", "cifar10", cwd=tmp_path)  # no package has it
     refused(done, 2, "pip install 'jaxgan[data]'")
     done = outside(command, "--version", cwd=tmp_path)
     assert done.stdout == f"jaxgan {jaxgan.__version__}\n"

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -18,10 +19,10 @@ import pytest
 from conftest import FIXTURE, ROOT, SMALL, call, python, refused, run, train
 from PIL import Image
 
-from jaxgan.commands.train import command
+from jaxgan.commands.train import Options, command
 from jaxgan.config import GROUPS, ImageSpec, TrainConfig, option, settings
 from jaxgan.console.display import Display, duration
-from jaxgan.data import dataset, tfds
+from jaxgan.data import dataset, idx
 from jaxgan.gan.step import make_gan
 from jaxgan.metrics.collapse import collapse
 from jaxgan.runs import checkpoint
@@ -31,6 +32,7 @@ from jaxgan.runs.run import Run
 from jaxgan.runs.store import Store
 from jaxgan.training import meter, samples, session
 from jaxgan.training import train as training
+from jaxgan.training.cadence import cadence
 
 EPOCH = 20  # steps: 1,000 digits in batches of 50
 
@@ -75,7 +77,7 @@ def test_metrics_hold_what_they_should(run_dir):
     assert [line["step"] for line in lines] == [7, 14, 20, 20, 21, 28, 35, 40, 40]
     assert set(lines[0]) == {
         "step", "epoch", "discriminator_loss", "generator_loss", "real_logit", "fake_logit",
-        "penalty", "images_per_second", "seconds",
+        "penalty", "augmentation", "images_per_second", "seconds",
     }  # fmt: skip
     for look, entry in zip((lines[3], lines[8]), checkpoint.saved(run_dir), strict=True):
         assert entry.score == look["fid"]  # by which the best is kept
@@ -299,7 +301,7 @@ def test_other_data_are_refused(copied, tmp_path):
     for path in FIXTURE.glob("*.gz"):
         name = path.name.replace("train", "x").replace("t10k", "train").replace("x-", "t10k-")
         shutil.copy(path, few / name)
-    tfds.import_idx("mnist", str(tmp_path / "data"), few)
+    idx.import_idx("mnist", str(tmp_path / "data"), few)
     done = train("--data-dir", tmp_path / "data", "--run-dir", copied, "--epochs", "3")
     refused(done, 2, "1,000 images", "300", "--data-dir")
 
@@ -308,7 +310,7 @@ def test_other_images_are_refused_though_they_are_as_many(data_dir, copied, monk
     digits = dataset.load("mnist", str(data_dir))
     other = digits.image.copy()
     other[0, 0, 0] ^= 1
-    monkeypatch.setattr(training, "load", lambda *_, **__: digits._replace(image=other))
+    monkeypatch.setattr(training, "load", lambda *_, **__: digits._replace(image=other, sha256=""))
     done = train("--data-dir", data_dir, "--run-dir", copied, "--epochs", "3")
     refused(done, 2, "other images", "1,000", "--data-dir")
 
@@ -330,7 +332,7 @@ def test_other_images_are_refused_though_they_are_as_many(data_dir, copied, monk
         (("stray",), ("stray",)),
         (("--saved-model",), ("--saved-model", "--no-convert")),
         (("--data-dir", ""), ("--data-dir", "a folder")),
-        (("--dataset", "minst"), ("--dataset", "minst", "fashion_mnist")),
+        (("--dataset", "minst"), ("--dataset minst", "(there: mnist)", "jaxgan data import")),
         (("--dataset", "kmnist"), ("kmnist", "jaxgan data prepare kmnist")),
     ],
 )
@@ -357,10 +359,10 @@ def test_help_shows_every_option_without_loading_jax(monkeypatch):
     done = python("-c", code)
     assert "LOADED []" in done.stdout
     text = " ".join(call(command, "train.py", "--help").stdout.translate({ord("│"): " "}).split())
-    for field in dataclasses.fields(TrainConfig):
+    for field in dataclasses.fields(Options):
         start = re.search(rf"{option(field.name)}(,| [A-Z{{])", text)
         default = text[start.end() :].split("(default: ", 1)[1]
-        assert default.startswith(f"{field.default})"), field.name
+        assert default.startswith(f"{shlex.quote(str(field.default))})"), field.name
     assert re.findall(r"╭─ (\w+) options", text) == list(GROUPS)
 
 
@@ -450,7 +452,7 @@ def test_calls_of_several_steps_report_and_save_at_the_same_steps(
         assert mine.generator_loss == pytest.approx(theirs.generator_loss, rel=2e-2)
         assert mine.images_per_second is None or mine.images_per_second > 0
     # What watches a training gets the records that the log holds.
-    assert seen == [Started(run.config, 0, 2 * EPOCH, EPOCH), *reports[0]]
+    assert seen == [Started(run.config, 0, 2 * EPOCH, EPOCH, EPOCH), *reports[0]]
     assert [entry.step for entry in checkpoint.saved(tmp_path)] == [20, 40]
 
 
@@ -519,8 +521,8 @@ def test_a_collapse_is_a_warning_on_the_line(capsys, step, told):
 def test_no_time_is_left_to_show_before_the_pace_is_known(capsys):
     # The first call may end an epoch: it was compiled, which says nothing of the pace.
     display = Display()
-    display(Started(TrainConfig(epochs=10), 0, 10, 1))
-    losses = (1.0, 1.0, 0.0, 0.0, 0.0)
+    display(Started(TrainConfig(epochs=10), 0, 10, 1, 1))
+    losses = (1.0, 1.0, 0.0, 0.0, 0.0, 0.0)
     display(StepReport(1, 1.0, 0.0, *losses))
     assert capsys.readouterr().out == "epoch 1/10  step 1/10  D 1.000  G 1.000\n"
     display(StepReport(2, 2.0, 1.0, *losses, images_per_second=64.0))
@@ -642,4 +644,4 @@ def test_it_trains_in_a_thread_and_stops_when_asked(data_dir, tmp_path):
     assert [entry.step for entry in checkpoint.saved(found[0].path)][-1] >= EPOCH
     assert [signal.getsignal(n) for n in (2, 15)] == handlers
     assert not (tmp_path / "run" / "generator.tflite").exists()
-    assert meter.is_due(EPOCH, config, EPOCH)
+    assert meter.is_due(EPOCH, config, cadence(config, 1_000))

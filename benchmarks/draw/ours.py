@@ -16,7 +16,7 @@ from jaxgan.gan.step import make_gan
 def start(task: Task) -> Draw:
     """Return what draws a batch."""
     config, spec = json.loads((task.folder / "run.json").read_text())
-    spec = ImageSpec(tuple(spec["shape"]), spec["classes"])
+    spec = ImageSpec(tuple(spec["shape"]), spec["classes"], tuple(spec["names"]))
     sample = make_gan(TrainConfig(**config), spec).sample
     params = jax.device_put(unflatten_dict(task.weights(), sep="/"))
 

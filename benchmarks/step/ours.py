@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import flax.linen as nn
@@ -11,7 +12,7 @@ import numpy as np
 
 from benchmarks import dcgan
 from jaxgan.config import ImageSpec, TrainConfig
-from jaxgan.gan.networks import Resample, step_bytes
+from jaxgan.gan.networks import Resample
 from jaxgan.gan.step import GAN, Batch, make_gan, steps_per_call
 from jaxgan.training import memory
 
@@ -76,7 +77,8 @@ def start(batch: int, backend: str = "auto") -> Callable[[int], None]:
         backend: Backend of the convolution family.
     """
     memory.tune_malloc()
-    memory.reuse(step_bytes(_SPEC, dcgan.NARROW, batch))
+    known = dataclasses.replace(config(batch), width=dcgan.NARROW)
+    memory.reuse(memory.step_bytes(known, _SPEC))
     gan = make_gan(config(batch), _SPEC, backend, make_networks)
     real = Batch(dcgan.images(batch), np.zeros(batch, np.int32))
     return _runner(gan, real)
@@ -90,9 +92,10 @@ def default(
 ) -> Callable[[int], None]:
     """Return a trainer of the project's own networks on square images of a size."""
     spec = ImageSpec((size, size, channels), 10)
+    known = TrainConfig(batch_size=batch, width=width)
     memory.tune_malloc()
-    memory.reuse(step_bytes(spec, width, batch))
-    gan = make_gan(TrainConfig(batch_size=batch, width=width), spec)
+    memory.reuse(memory.step_bytes(known, spec))
+    gan = make_gan(known, spec)
     image = np.random.default_rng(0).integers(0, 256, (batch, size, size, channels), np.uint8)
     return _runner(gan, Batch(image, np.arange(batch, dtype=np.int32) % 10))
 
