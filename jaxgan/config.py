@@ -234,8 +234,10 @@ class TrainConfig:
         gradients, more memory, fewer steps per epoch.""",
         group=SCHEDULE, minimum=1,
     )  # fmt: skip
-    learning_rate: float = setting(
-        2.4e-3, "Adam's step size for both networks, at the start. Too large: losses diverge.",
+    learning_rate: float | None = setting(
+        None,
+        """Adam's step size for both networks, at the start. Too large: losses diverge. None: 0.0012
+        where there are three maps or more (sides from 32 on), else 0.0024.""",
         group=SCHEDULE, above=0,
     )  # fmt: skip
     learning_rate_images: float = setting(
@@ -425,6 +427,7 @@ def resolved(config: TrainConfig, spec: ImageSpec, count: int = LARGE_SET) -> Tr
         "components": min(COMPONENTS, config.latent_size) if mixed else 0,
         "residuals": residuals,
         "warmup_images": 20_000.0 if residuals else 0.0,
+        "learning_rate": 1.2e-3 if several else 2.4e-3,
         "r1": penalty,
         "r2": penalty,
         "lecam": 0.1 if small else 0.0,
@@ -437,7 +440,9 @@ def resolved(config: TrainConfig, spec: ImageSpec, count: int = LARGE_SET) -> Tr
 
 # What ``resolved`` fills in, and what stands for "not said" there.
 DEPENDS_ON_DATA = {
-    **dict.fromkeys(("loss", "components", "residuals", "warmup_images", "r1", "r2", "lecam")),
+    **dict.fromkeys(
+        ("loss", "components", "residuals", "warmup_images", "learning_rate", "r1", "r2", "lecam")
+    ),
     "augment": "auto",
 }
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from jaxgan.config import ImageSpec
 from jaxgan.data import store
-from jaxgan.data.store import STACKED, Dataset
+from jaxgan.data.names import STACKED
+from jaxgan.data.store import Dataset
 from jaxgan.errors import UserError
 
 _STACKED_COUNTS = {"train": 128_000, "test": 26_000}

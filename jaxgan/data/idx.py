@@ -20,6 +20,7 @@ import numpy as np
 from jaxgan.config import CHANNELS
 from jaxgan.data import gather, store
 from jaxgan.data.gather import Example, Source
+from jaxgan.data.names import check_name
 from jaxgan.errors import UserError
 from jaxgan.io.files import open_regular, read_at_most
 
@@ -60,7 +61,7 @@ def import_idx(
         UserError: A file is missing, truncated, of another kind, or does not fit its partner.
         OutputError: The dataset cannot be written. An older one is untouched then.
     """
-    store.check_name(name)
+    check_name(name)
     source, names = read_splits(folder), names or CLASS_NAMES.get(name, ())
     if source.classes and names:
         if source.classes > len(names):

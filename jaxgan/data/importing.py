@@ -33,6 +33,7 @@ from jaxgan.data.findings import Imported
 from jaxgan.data.holdout import Chosen
 from jaxgan.data.intake import Progress, Taken
 from jaxgan.data.labels import Plan
+from jaxgan.data.names import STACKED
 from jaxgan.data.rules import Rules, name_of
 from jaxgan.data.sources import Source, open_folder, open_zip
 from jaxgan.errors import UserError
@@ -40,7 +41,7 @@ from jaxgan.io.files import open_regular, read_regular
 from jaxgan.version import __version__
 
 RECORD, PREVIEW = "import.json", "preview.png"
-RESERVED = (*idx.CLASS_NAMES, store.STACKED)  # names that IDX files alone may take
+RESERVED = (*idx.CLASS_NAMES, STACKED)  # names that IDX files alone may take
 _FORMAT = 1
 _MAX_RECORD = 1 << 24  # bytes
 _NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"

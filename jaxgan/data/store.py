@@ -29,15 +29,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxgan.config import ImageSpec
+from jaxgan.data.names import check_name
 from jaxgan.errors import OutputError, UserError, first_line
 from jaxgan.io.files import open_regular, read_regular
 
 RECORD = "store.json"
 SPLITS = ("train", "test")
 MAX_CLASSES = 1_000
-TFDS = "tfds"  # a folder in data_dir where TFDS keeps its own: no dataset
-STACKED = "stacked_mnist"  # made of the prepared MNIST when it is read
-_PART = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # of a name: no hidden file, no way out of data_dir
 _FORMAT = 1
 _MAX_RECORD_BYTES = 1 << 20
 _BLOCK = 1 << 24  # bytes that are hashed at a time
@@ -110,19 +108,6 @@ class Split(NamedTuple):
 
     image: Iterable[np.ndarray]
     label: np.ndarray
-
-
-def check_name(name: str) -> None:
-    """Raise ``UserError`` unless a dataset may have a name: one or two parts of a path."""
-    if not re.fullmatch(f"{_PART}(/{_PART})?", name):
-        raise UserError(
-            "the name of a dataset: expected up to 64 letters, digits, dots, dashes and "
-            f"underscores, a letter or digit first (or two such parts with a slash), got {name!r}"
-        )
-    if name == STACKED:
-        raise UserError(f"{STACKED} is made of mnist; run: jaxgan data prepare mnist")
-    if name.split("/")[0] == TFDS:
-        raise UserError(f"{TFDS} is the folder of TFDS's own files; give the dataset another name")
 
 
 def folder(data_dir: str | os.PathLike[str], name: str) -> Path:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jaxgan.data import gather, idx, packages, store
+from jaxgan.data import gather, idx, names, packages, store
 from jaxgan.data.gather import Example, Source
 from jaxgan.errors import UserError, first_line, missing_extra
 from jaxgan.io.tensorflow import load_tensorflow
@@ -41,7 +41,7 @@ def prepare(name: str, data_dir: str, size: tuple[int, int] | None = None) -> No
         UserError: There is no such dataset, it is of another kind, or no source can be reached.
         OutputError: It cannot be written.
     """
-    store.check_name(name)
+    names.check_name(name)
     if store.exists(data_dir, name):
         _log.info("%s is already prepared in %s", name, store.folder(data_dir, name))
         return
@@ -67,7 +67,7 @@ def _prepare_from_package(name: str, data_dir: str, size: tuple[int, int] | None
 
 def _place(data_dir: str) -> Path:
     """Return TFDS's folder, absolute, so that none is one of gs:// or of ~."""
-    return Path(os.path.abspath(data_dir)) / store.TFDS
+    return Path(os.path.abspath(data_dir)) / names.TFDS
 
 
 def _is_downloaded(name: str, data_dir: str) -> bool:
@@ -137,8 +137,8 @@ def _source(builder: Any) -> Source:
         raise UserError(f"{name}: expected one image in an example, got {len(images)}")
     label = labels[0] if len(labels) == 1 else None
     known, splits = builder.info.splits, {}
-    for split, names in (("train", ("train",)), ("test", _TEST_SPLITS)):
-        found = next((one for one in names if one in known), None)
+    for split, candidates in (("train", ("train",)), ("test", _TEST_SPLITS)):
+        found = next((one for one in candidates if one in known), None)
         if found is not None:
             splits[split] = _examples(builder, found, images[0], label)
     if "train" not in splits:

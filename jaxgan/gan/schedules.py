@@ -20,6 +20,7 @@ def learning_rate(config: TrainConfig, seen: jax.Array) -> jax.Array:
     Until ``warmup_images`` are seen it is smaller, in proportion to them.
     """
     warm = jnp.minimum(1.0, seen / config.warmup_images) if config.warmup_images else 1.0
+    assert config.learning_rate is not None  # resolved
     return config.learning_rate * warm * jax.lax.rsqrt(1.0 + seen / config.learning_rate_images)
 
 
