@@ -179,6 +179,7 @@ _SLOW_FIXTURES = {
 _SLOW_FILES = {
     "test_benchmarks", "test_cmake", "test_cpp", "test_dist", "test_faults", "test_hostile",
     "test_data", "test_general", "test_inception", "test_library", "test_metrics", "test_package",
+    "test_tfds",
 }  # fmt: skip
 # Compiling takes seconds a case: of these files the smallest cases alone are fast.
 _COMPILED = {"test_convolution", "test_gan", "test_gradients", "test_latents", "test_networks"}

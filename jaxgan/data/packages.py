@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import shutil
 import subprocess
 import tarfile
 import threading
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -17,6 +17,7 @@ _log = logging.getLogger(__name__)
 
 _REACH_SECONDS = 5.0  # TFDS itself retries an unreachable host for minutes
 _FETCH_SECONDS = 120.0
+_NO_HEAD = 405, 501  # answers of hosts that tell no file without sending it
 # Files of the datasets' own hosts, known here so that asking for them needs no TensorFlow.
 URLS = {
     "mnist": "https://storage.googleapis.com/cvdf-datasets/mnist/train-images-idx3-ubyte.gz",
@@ -35,11 +36,14 @@ def reachable(url: str) -> bool:
 
     def request_head() -> None:
         request = urllib.request.Request(url, method="HEAD")
-        with (
-            contextlib.suppress(OSError, ValueError),
-            urllib.request.urlopen(request, timeout=_REACH_SECONDS),
-        ):
-            answered.set()
+        try:
+            with urllib.request.urlopen(request, timeout=_REACH_SECONDS):
+                answered.set()
+        except urllib.error.HTTPError as error:
+            if error.code in _NO_HEAD:
+                answered.set()
+        except (OSError, ValueError):
+            pass
 
     # A thread, as the name look-up heeds no timeout.
     thread = threading.Thread(target=request_head, daemon=True)

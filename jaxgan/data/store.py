@@ -189,7 +189,7 @@ def read(data_dir: str | os.PathLike[str], name: str, split: str) -> Dataset:
 def _read(place: Path, split: str) -> Dataset:
     record = json.loads(read_regular(place / RECORD, _MAX_RECORD_BYTES))
     if record["format"] != _FORMAT:
-        raise ValueError(f"format {record['format']}, this program reads {_FORMAT}")
+        raise ValueError(f"format {record['format']!r}, this program reads {_FORMAT}")
     height, width, channels = map(int, record["shape"])
     names = tuple(map(str, record["names"]))
     classes = int(record["classes"])

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _log = logging.getLogger(__name__)
-_URLS = ("URL", "url", "_url", "_URL")  # where builders keep theirs
 _TEST_SPLITS = ("test", "validation")  # the first of them that a dataset has
 
 
@@ -95,9 +94,12 @@ def _builder(name: str, data_dir: str) -> Any:
     try:
         builder = tfds.builder(name, data_dir=str(place))
     except Exception as error:  # TFDS raises many kinds
-        known = "not found" not in str(error).lower()
-        what = "cannot be read" if known else "is no dataset of TFDS"
-        raise UserError(f"{name} {what}: {first_line(error)}; give another name") from error
+        if "not found" in str(error).lower():
+            raise UserError(
+                f"TFDS has no dataset {name}; give another name, or for images of your own run: "
+                f"jaxgan data import FOLDER --data-dir {data_dir}"
+            ) from error
+        raise UserError(f"{name} cannot be read: {first_line(error)}; give another name") from error
     # Two lines for stdout that no setting silences; should a later TFDS call them otherwise, they
     # are shown.
     builder._log_download_bytes = builder._log_download_done = lambda: None
@@ -112,8 +114,10 @@ def _builder(name: str, data_dir: str) -> Any:
 
 def _require_reachable(name: str, data_dir: str, builder: Any) -> None:
     """Raise ``UserError`` where a host that TFDS would try for minutes does not answer."""
-    url = next((text for key in _URLS if isinstance(text := getattr(builder, key, None), str)), "")
-    if url.startswith("http") and not packages.reachable(url):
+    if builder.MANUAL_DOWNLOAD_INSTRUCTIONS:  # it downloads nothing, and TFDS says what to do
+        return
+    url = next((url for url in builder.url_infos or () if url.startswith("http")), None)
+    if url and not packages.reachable(url):
         raise UserError(
             f"{name} cannot be downloaded here: {url} does not answer; if you have its images, "
             f"run: jaxgan data import FOLDER --name {name} --data-dir {data_dir}"
