@@ -341,8 +341,9 @@ def test_each_kind_is_smaller_than_the_one_before(every, snapshot):
         path, facts = of_kind(folder, kind)
         assert facts["file"] == path.name and facts["quantization"] == kind
         assert facts["bytes"] == path.stat().st_size
-        # Biases keep 4 bytes, a kernel of less than 1,024 weights stays float.
-        assert path.stat().st_size < bytes_each * (parameters + BLOCKS) + 26_000
+        # Biases keep 4 bytes, a kernel of less than 1,024 weights stays float. In int8 the 32
+        # channels of a layer in blocks have a scale and a zero point in each of three signatures.
+        assert path.stat().st_size < bytes_each * (parameters + BLOCKS) + 28_000
         assert f"{path.name}: {path.stat().st_size:,} bytes" in printed
 
 
