@@ -38,9 +38,10 @@ _BENDS = {
         "So the exponent climbs towards 2 from below."
     ),
     "size": (
-        "Pixels grow with the square of the side. From 28 to 32 both networks gain a level of "
-        "twice the channels (28 is halved twice, down to 7; 32 three times, down to 4): the jump. "
-        "From 32 to 64 they gain another, of the same channels: a little above the square."
+        "The square of the side, within networks of as many maps. From 28 to 32 they gain a map "
+        "of twice the channels (28 is halved twice, down to 7; 32 three times, down to 4) and "
+        "residual layers: the jump. From 32 to 64 they gain another map, and all have half the "
+        "channels: less than the square."
     ),
     "channels": (
         "Only the outermost layers see the image's channels, and they are a small part of the "

@@ -46,7 +46,7 @@ def first_line(error: BaseException) -> str:
 # Which extra of this package brings a module that is not part of the base install.
 _EXTRAS = {
     "jax": "train", "jaxlib": "train", "flax": "train", "optax": "train", "orbax": "train",
-    "matplotlib": "train", "tensorflow": "convert", "tensorflow_datasets": "data",
+    "matplotlib": "train", "scipy": "train", "tensorflow": "convert", "tensorflow_datasets": "data",
 }  # fmt: skip
 
 
