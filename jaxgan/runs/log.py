@@ -69,7 +69,7 @@ class StepReport(NamedTuple):
     real_logit: float
     fake_logit: float
     penalty: float
-    augmentation: float
+    augmentation: float = 0.0
     images_per_second: float | None = None
 
     def line(self) -> dict[str, Any]:
