@@ -126,7 +126,7 @@ def keep_by_tfds(
     data_dir: Path, name: str, features: dict[str, object], splits: dict[str, list[dict]]
 ) -> None:
     """Have TFDS know a dataset, and write it where it would have downloaded one."""
-    from jaxgan.data import store, tfds
+    from jaxgan.data import names, tfds
 
     library = tfds._load_tfds()
     core = library.core
@@ -142,7 +142,7 @@ def keep_by_tfds(
         "_generate_examples": None,
     }
     made = type(name.title(), (core.GeneratorBasedBuilder,), known)
-    made(data_dir=str(data_dir / store.TFDS)).download_and_prepare()
+    made(data_dir=str(data_dir / names.TFDS)).download_and_prepare()
 
 
 def trained(folder: Path, *arguments: str | Path) -> None:

@@ -11,7 +11,7 @@ from conftest import call, keep_by_tfds, refused
 
 from jaxgan.commands import data as command
 from jaxgan.config import ImageSpec
-from jaxgan.data import dataset, packages, store, tfds
+from jaxgan.data import dataset, names, packages, store, tfds
 from jaxgan.errors import UserError
 
 NAMES = ["cat", "dog"]
@@ -106,7 +106,7 @@ def test_mixed_sizes_are_refused_and_taken_with_a_size(features, tmp_path):
     keep_by_tfds(tmp_path, "mixed", {"image": features.Image()}, {"train": examples})
     options = ("prepare", "mixed", "--data-dir", tmp_path)
     refused(call(command.command, "jaxgan data", *options), 2, "several sizes", "--size 64")
-    assert os.listdir(tmp_path) == [store.TFDS]
+    assert os.listdir(tmp_path) == [names.TFDS]
     done = call(command.command, "jaxgan data", *options, "--size", "24x16")
     assert (done.returncode, done.stderr) == (0, "")
     assert "36 train and 4 test images" in done.stdout
@@ -132,7 +132,7 @@ def test_what_is_no_set_of_images_is_refused(features, tmp_path):
         with pytest.raises(UserError, match=words):
             tfds.prepare(name, str(tmp_path))
         assert not store.exists(tmp_path, name)
-    assert os.listdir(tmp_path) == [store.TFDS]
+    assert os.listdir(tmp_path) == [names.TFDS]
 
 
 def test_the_second_time_nothing_is_done(features, tmp_path, monkeypatch):
@@ -157,7 +157,7 @@ def test_a_dataset_that_only_the_files_tell_of_is_not_read(features, tmp_path, m
     examples = [{"image": noise(i, 16, 16, 3)} for i in range(20)]
     kinds = {"image": features.Image(shape=(16, 16, 3))}
     keep_by_tfds(tmp_path, "known", kinds, {"train": examples})
-    (tmp_path / store.TFDS / "known").rename(tmp_path / store.TFDS / "strange")
+    (tmp_path / names.TFDS / "known").rename(tmp_path / names.TFDS / "strange")
     (described,) = tmp_path.rglob("features.json")
     text = described.read_text()
     described.write_text(text.replace("tensorflow_datasets.core", "hostile_module"))
@@ -196,7 +196,7 @@ def test_damage_of_its_files_is_named_and_leaves_nothing(features, tmp_path):
         shard.write_bytes(content)
         with pytest.raises(UserError, match=r"damaged .*remove that folder|has no images"):
             tfds.prepare("spoilt", str(tmp_path))
-        assert os.listdir(tmp_path) == [store.TFDS]
+        assert os.listdir(tmp_path) == [names.TFDS]
     shard.write_bytes(whole)
     (info,) = tmp_path.rglob("dataset_info.json")
     info.write_text("{")
