@@ -122,6 +122,29 @@ def data_dir(tmp_path_factory) -> Path:
     return shared(tmp_path_factory, "data", make)
 
 
+def keep_by_tfds(
+    data_dir: Path, name: str, features: dict[str, object], splits: dict[str, list[dict]]
+) -> None:
+    """Have TFDS know a dataset, and write it where it would have downloaded one."""
+    from jaxgan.data import names, tfds
+
+    library = tfds._load_tfds()
+    core = library.core
+    known = {
+        "name": name,
+        "VERSION": core.Version("1.0.0"),
+        "_info": lambda self: core.DatasetInfo(
+            builder=self, features=library.features.FeaturesDict(features)
+        ),
+        "_split_generators": lambda _, __: {
+            split: enumerate(examples) for split, examples in splits.items()
+        },
+        "_generate_examples": None,
+    }
+    made = type(name.title(), (core.GeneratorBasedBuilder,), known)
+    made(data_dir=str(data_dir / names.TFDS)).download_and_prepare()
+
+
 def trained(folder: Path, *arguments: str | Path) -> None:
     """Train a run that is converted at its end."""
     done = train("--run-dir", folder / "run", *arguments, convert=True)

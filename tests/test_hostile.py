@@ -26,14 +26,13 @@ from typing import NamedTuple, get_args
 
 import numpy as np
 import pytest
-from conftest import FIXTURE, ROOT, run
+from conftest import FIXTURE, ROOT, keep_by_tfds, run
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from jaxgan.commands import cli, convert, data, evaluate, generate, inspect, train
-from jaxgan.config import TrainConfig
 from jaxgan.data import dataset as datasets
-from jaxgan.data import packages, tfds
+from jaxgan.data import idx, packages, tfds
 from jaxgan.drawing.open import open_generator
 from jaxgan.errors import UserError
 from jaxgan.export import convert as conversion
@@ -204,7 +203,7 @@ def calls(draw, options: object) -> list[str]:
     return parts if draw(st.integers(0, 9)) else [*parts, draw(stray)]
 
 
-TRAIN = Program(train.main, TrainConfig, "train.py", ("--data-dir", "folder"))
+TRAIN = Program(train.main, train.Options, "train.py", ("--data-dir", "folder"))
 CONVERT = Program(convert.main, convert.ConvertConfig, "convert_tflite.py", ())
 GENERATE = Program(generate.main, generate.GenerateConfig, "jaxgan generate", (), once=True)
 INSPECT = Program(inspect.main, inspect.InspectConfig, "jaxgan inspect", ())
@@ -241,12 +240,17 @@ def unconverted():
         yield
 
 
+# Folders of pictures that are the whole disk.
+ELSEWHERE = {f"--images{form}{path}" for form in "= " for path in ("/", "..")}
+
+
 def hold_options(program: Program, count: int, *base: str | Path) -> None:
     """Start a program with many command lines, and with a base where these do not name it."""
 
     @examples(count)
     @given(calls(program.options))
     def holds(arguments):
+        assume(not (ELSEWHERE & set(arguments)))
         check(start(program, *with_base(program, arguments, tuple(map(str, base)))))
 
     holds()
@@ -285,7 +289,7 @@ def test_options_of_generate(model):
 @pytest.mark.parametrize("program", [PREPARE, IMPORT], ids=["prepare", "import"])
 def test_options_of_data(program, offline):
     @examples(80)
-    @given(calls(data.Options), st.one_of(st.sampled_from(datasets.NAMES), ANY))
+    @given(calls(data.Options), st.one_of(st.sampled_from([*idx.CLASS_NAMES, "cifar10"]), ANY))
     def holds(arguments, name):
         base = (name,) if program is PREPARE else (str(FIXTURE.parent),)
         base = () if any(part.startswith(base[0]) for part in arguments) else base
@@ -651,26 +655,34 @@ def seal_all(run_dir: Path) -> None:
 
 @pytest.fixture
 def dataset(data_dir, tmp_path):
-    """A prepared dataset to spoil, with its kept arrays."""
-    datasets.load("mnist", str(data_dir))
-    datasets.load("mnist", str(data_dir), "test")
+    """A prepared dataset to spoil."""
     shutil.copytree(data_dir, tmp_path / "data")
     return tmp_path / "data"
 
 
-def version_folder(folder: Path) -> Path:
-    return next(folder.glob("mnist/*"))
+@pytest.fixture(scope="module")
+def downloaded(tmp_path_factory, offline):
+    """A dataset that TFDS has, to spoil, and what prepares it."""
+    folder, features = tmp_path_factory.mktemp("downloaded"), tfds._load_tfds().features
+    images = np.random.default_rng(0).integers(0, 256, (20, 16, 16, 3), np.uint8)
+    examples = [{"image": image, "label": index % 2} for index, image in enumerate(images)]
+    kinds = {
+        "image": features.Image(shape=(16, 16, 3)),
+        "label": features.ClassLabel(names=["cat", "dog"]),
+    }
+    keep_by_tfds(folder, "spoilt_pets", kinds, {"train": examples})
+    return folder
 
 
-def test_kept_arrays(dataset, monkeypatch):
-    kept = sorted(dataset.rglob("jaxgan-test*"))
-    assert [path.suffix for path in kept] == [".npy", ".npy", ".json"]
+def prepared(folder: Path) -> Left:
+    """Prepare the dataset that TFDS has once more."""
+    shutil.rmtree(folder / "spoilt_pets", ignore_errors=True)
+    return start(PREPARE, "prepare", "spoilt_pets", "--data-dir", folder)
+
+
+def test_stores(dataset):
+    kept = [dataset / "mnist" / name for name in ("test.npy", "test-labels.npy", "store.json")]
     contents = {path: path.read_bytes() for path in kept}
-
-    def fall_back(*_):
-        raise UserError("TFDS would read")
-
-    monkeypatch.setattr(tfds, "read", fall_back)
     load = Program(load_test, data.Import, "load", (str(dataset),))
 
     @examples(100)
@@ -691,19 +703,16 @@ def test_kept_arrays(dataset, monkeypatch):
         for target in PATHS:
             path.unlink()
             path.symlink_to(target[:200])
-            check(start(load, *load.base), {0, 2})
+            check(start(load, *load.base), {2})
         path.unlink()
         path.write_bytes(contents[path])
 
 
 def load_test(config: data.Import) -> None:
     """Read a dataset as all programs do; it is sound."""
-    spec, image, label = datasets.load("mnist", str(config.source), "test")
+    spec, image, label, _ = datasets.load("mnist", str(config.source), "test")
     assert image.dtype == np.uint8 and image.shape == (len(label), *spec.shape)
     assert label.min() >= 0 and label.max() < spec.classes <= 1000
-
-
-INFO = st.sampled_from(("dataset_info.json", "features.json", "label.labels.txt"))
 
 
 @st.composite
@@ -720,25 +729,19 @@ def described(draw, text: str) -> str:
     return json.dumps(content)
 
 
-def test_datasets(dataset):
-    folder = version_folder(dataset)
-    for kept in folder.glob("jaxgan-*"):
-        kept.unlink()
-    files = sorted(path for path in folder.iterdir() if "train" not in path.name)
+def test_files_of_tfds(downloaded):
+    files = sorted(path for path in (downloaded / "tfds").rglob("*") if path.is_file())
     contents = {path: path.read_bytes() for path in files}
-    load = Program(load_test, data.Import, "load", (str(dataset),))
 
     @examples(15)
     @given(st.data())
-    def holds(data):
-        path = data.draw(st.sampled_from(files))
+    def holds(draw):
+        path = draw.draw(st.sampled_from(files))
         spoilt = [mutants(contents[path][-3000:]), st.sampled_from(ODD_JSON).map(str.encode)]
         if path.suffix == ".json":
             spoilt.append(described(contents[path].decode()).map(str.encode))
-        path.write_bytes(data.draw(st.one_of(*spoilt)))
-        check(start(load, *load.base), {0, 2})
-        for kept in folder.glob("jaxgan-*"):
-            kept.unlink()
+        path.write_bytes(draw.draw(st.one_of(*spoilt)))
+        check(prepared(downloaded), {0, 2})
         path.write_bytes(contents[path])
 
     holds()
@@ -746,7 +749,7 @@ def test_datasets(dataset):
         for target in ("fifo", "zero"):
             path.unlink()
             path.symlink_to(Path.cwd() / target)
-            check(start(load, *load.base), {2})
+            check(prepared(downloaded), {2})
         path.unlink()
         path.write_bytes(contents[path])
 
@@ -814,7 +817,7 @@ class Exists:
 
 
 @pytest.mark.parametrize("kind", ["plain", "array", "archive"])
-def test_nothing_is_unpickled(kind, model, dataset, spoilt_run, unexploded, offline):
+def test_nothing_is_unpickled(kind, model, dataset, downloaded, spoilt_run, unexploded, offline):
     content = pickles()[kind]
     bomb = Path("bomb.png")
     bomb.write_bytes(content)
@@ -828,10 +831,16 @@ def test_nothing_is_unpickled(kind, model, dataset, spoilt_run, unexploded, offl
     (idx / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(content))
     check(start(IMPORT, "import", idx, "--data-dir", "imported"), {2})
     load = Program(load_test, data.Import, "load", (str(dataset),))
-    for path in sorted(version_folder(dataset).glob("*" if kind == "plain" else "jaxgan-*")):
+    for path in sorted((dataset / "mnist").iterdir()):
         before = path.read_bytes()
         path.write_bytes(content)
-        check(start(load, *load.base), {0, 2})
+        check(start(load, *load.base), {2} if "test" in path.name else {0, 2})
+        path.write_bytes(before)
+    files = sorted(path for path in (downloaded / "tfds").rglob("*") if path.is_file())
+    for path in files if kind == "plain" else ():
+        before = path.read_bytes()
+        path.write_bytes(content)
+        check(prepared(downloaded), {0, 2})
         path.write_bytes(before)
     files = sorted(path for path in spoilt_run.rglob("*") if path.is_file())
     for path in files if kind == "plain" else ():
@@ -842,23 +851,21 @@ def test_nothing_is_unpickled(kind, model, dataset, spoilt_run, unexploded, offl
         path.write_bytes(before)
 
 
-def test_no_class_is_imported_that_a_file_names(dataset, spoilt_run, tmp_path, monkeypatch):
+def test_no_class_is_imported_that_a_file_names(downloaded, spoilt_run, tmp_path, monkeypatch):
     (tmp_path / "hostile_module.py").write_text("open('exploded', 'w')\nclass Thing: pass\n")
     monkeypatch.syspath_prepend(tmp_path)
     named = re.compile(
         rb"(tensorflow_datasets|orbax)(\.\w+)+|jax\.Array|np\.ndarray|SingleDeviceSharding|image/png"
     )
-    load = Program(load_test, data.Import, "load", (str(dataset),))
-    for kept in version_folder(dataset).glob("jaxgan-*"):
-        kept.unlink()
     changed = 0
-    for folder in (version_folder(dataset), spoilt_run / "state"):
+    spoilt = shutil.copytree(downloaded, tmp_path / "spoilt")
+    for folder in (spoilt / "tfds", spoilt_run / "state"):
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             content, count = named.subn(b"hostile_module.Thing", path.read_bytes())
             path.write_bytes(content)
             changed += count
     seal_all(spoilt_run)
-    check(start(load, *load.base), {0, 2})
+    check(prepared(spoilt), {0, 2})
     check(start(READ, spoilt_run), {0, 2})
     assert changed >= 4
     assert "hostile_module" not in sys.modules

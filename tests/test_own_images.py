@@ -256,3 +256,50 @@ def test_an_unlabelled_run_of_named_classes_has_no_names(sets, tmp_path):
     options = ("--dataset", "discs", "--data-dir", sets, "--run-dir", tmp_path / "run")
     assert train(*options, "--epochs", "1", "--no-conditional").returncode == 0
     assert Run.open(tmp_path / "run").spec == ImageSpec((16, 16, 1), 0)
+
+
+@pytest.fixture
+def pictures(tmp_path) -> Path:
+    """A folder of 120 pictures of 24x20 in colour."""
+    folder = tmp_path / "my pets"
+    folder.mkdir()
+    for index in range(120):
+        levels = np.random.default_rng(index).integers(0, 256, (20, 24, 3), np.uint8)
+        Image.fromarray(levels).save(folder / f"{index}.png")
+    return folder
+
+
+def test_a_folder_is_imported_once_and_trained_on(pictures, tmp_path):
+    data_dir, run_dir = tmp_path / "data", tmp_path / "run"
+    options = ("--images", pictures, "--size", "16", "--data-dir", data_dir, "--run-dir", run_dir)
+    done = train(*options, "--epochs", "1")
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert "used to train" in done.stdout and "held out to measure" in done.stdout
+    (name,) = store.names(data_dir)
+    kept = store.read(data_dir, name, "train")
+    assert kept.spec.shape == (16, 16, 3) and len(kept.image) == 108
+    opened = Run.open(run_dir)
+    assert (opened.config.dataset, opened.spec.shape) == (name, (16, 16, 3))
+    assert (run_dir / "samples" / "real.png").exists()
+    written = (data_dir / name / store.RECORD).stat().st_mtime_ns
+    # The same command goes on, and imports nothing.
+    done = train(*options, "--epochs", "2")
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert "continuing" in done.stdout
+    assert (data_dir / name / store.RECORD).stat().st_mtime_ns == written
+    # Other images are not put in place of those that a run may be trained on.
+    (pictures / "0.png").unlink()
+    refused(train(*options, "--epochs", "2"), 2, name, "--force", "--name")
+    assert (data_dir / name / store.RECORD).stat().st_mtime_ns == written
+
+
+def test_images_that_cannot_be_imported_are_refused_before_anything_is_written(pictures, tmp_path):
+    places = ("--data-dir", tmp_path / "data", "--run-dir", tmp_path / "run")
+    for options, words in {
+        ("--images", pictures, "--size", "17"): ("--size", "17"),
+        ("--images", pictures, "--alpha", "mauve"): ("--alpha", "mauve"),
+        ("--images", tmp_path / "no"): (str(tmp_path / "no"),),
+        ("--images", pictures, "--dataset", "../up"): ("../up",),
+    }.items():
+        refused(train(*options, *places), 2, *words)
+    assert [path.name for path in tmp_path.iterdir()] == [pictures.name]

@@ -86,16 +86,24 @@ def test_nothing_is_left_beside_a_store(place):
     assert os.listdir(place.parent) == ["pets"]
 
 
-def test_images_are_mapped_and_stay_readable_when_their_pages_are_let_go(place):
+def test_images_are_mapped_and_taken_by_their_rows(place):
     dataset = read(place)
     assert isinstance(dataset.image, np.memmap) and not dataset.image.flags.writeable
-    before = dataset.image.sum()
-    dataset.release()
-    assert dataset.image.sum() == before
-    dataset.first(3).release()
-    in_memory = dataset._replace(image=np.array(dataset.image))
-    in_memory.release()
-    assert in_memory.image.sum() == before
+    for index in (np.array([5, 0, 29, 5]), np.array([[1, 2], [3, 4]]), np.zeros(0, int)):
+        np.testing.assert_array_equal(dataset.take(index), images("train")[index])
+        in_memory = dataset._replace(image=np.array(dataset.image))
+        np.testing.assert_array_equal(in_memory.take(index), images("train")[index])
+    np.testing.assert_array_equal(dataset.first(3).take(np.array([2])), images("train")[[2]])
+    shuffled = dataset._replace(image=dataset.image[::-1][np.arange(30)])
+    np.testing.assert_array_equal(shuffled.take(np.array([0])), images("train")[[29]])
+
+
+def test_a_file_that_is_cut_short_while_it_is_read_is_named(place):
+    dataset = read(place)
+    os.truncate(place / "train.npy", 5_000)
+    np.testing.assert_array_equal(dataset.take(np.array([0])), images("train")[[0]])
+    with pytest.raises(UserError, match=r"train.npy was cut short while it was read"):
+        dataset.take(np.array([0, 29]))
 
 
 def test_the_first_images(place):
@@ -345,9 +353,10 @@ def test_a_store_replaces_an_older_one_and_all_of_it(place, tmp_path):
 
 
 def test_who_has_the_older_one_open_goes_on_reading_it(place, tmp_path):
-    before = read(place)
+    before, rows = read(place), np.array([7, 3])
     store.write(tmp_path, "pets", SPEC, splits(1))
-    before.release()
+    np.testing.assert_array_equal(before.take(rows), images("train")[rows])
+    np.testing.assert_array_equal(before.first(9).take(rows), images("train")[rows])
     np.testing.assert_array_equal(before.image, images("train"))
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import json
 import math
 import os
@@ -29,9 +28,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxgan.config import ImageSpec
+from jaxgan.data import npy
 from jaxgan.data.names import check_name
 from jaxgan.errors import OutputError, UserError, first_line
-from jaxgan.io.files import open_regular, read_regular
+from jaxgan.io.files import read_regular
 
 RECORD = "store.json"
 SPLITS = ("train", "test")
@@ -77,19 +77,7 @@ class Dataset(NamedTuple):
         Raises:
             UserError: The file is shorter than it was.
         """
-        if not isinstance(self.image, np.memmap) or not hasattr(os, "preadv"):
-            return self.image[index]
-        image, size = self.image, math.prod(self.spec.shape)
-        taken = np.empty((*index.shape, *self.spec.shape), np.uint8)
-        rows = taken.reshape(-1, size)
-        with open(str(image.filename), "rb") as file:
-            for row, number in zip(rows, index.reshape(-1).tolist(), strict=True):
-                if os.preadv(file.fileno(), [row.data], image.offset + number * size) != size:
-                    raise UserError(
-                        f"{image.filename} was cut short while it was read; prepare or import the "
-                        "dataset again"
-                    )
-        return taken
+        return npy.rows(self.image, index)
 
     def first(self, count: int) -> Dataset:
         """Return a dataset of the first so many images."""
@@ -201,8 +189,8 @@ def _read(place: Path, split: str) -> Dataset:
     count, sha256 = int(kept["count"]), str(kept["fingerprint"])
     if not re.fullmatch("[0-9a-f]{64}", sha256):
         raise ValueError("no fingerprint")
-    image = _mapped(place / f"{split}.npy", np.uint8, (count, *spec.shape))
-    label = np.array(_mapped(place / f"{split}-labels.npy", np.int32, (count,)))
+    image = npy.mapped(place / f"{split}.npy", np.uint8, (count, *spec.shape))
+    label = np.array(npy.mapped(place / f"{split}-labels.npy", np.int32, (count,)))
     if count < 1 or label.min() < 0 or label.max() >= max(classes, 1):
         raise ValueError(f"{split}: labels of other classes")
     dataset = Dataset(spec, image, label, sha256)
@@ -211,21 +199,6 @@ def _read(place: Path, split: str) -> Dataset:
     if not untouched and dataset._replace(sha256="").fingerprint() != dataset.sha256:
         raise ValueError(f"{split}.npy or its labels were changed since they were written")
     return dataset
-
-
-def _mapped(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> np.ndarray:
-    """Map an array from a .npy file; ``ValueError`` where it is not all that ``write`` writes.
-
-    Its header is known, so it is compared and nothing in it is evaluated. So is its size: to touch
-    a page beyond a file's end would kill the process.
-    """
-    header, count = _header(dtype, shape), math.prod(shape)
-    with open_regular(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        expected = len(header) + count * np.dtype(dtype).itemsize
-        if size != expected or file.read(len(header)) != header:
-            raise ValueError(f"{path.name}: expected an array {shape} in {expected:,} bytes")
-        return np.memmap(file, dtype, "r", len(header), shape)
 
 
 def write(
@@ -288,7 +261,7 @@ def _write_split(place: Path, split: str, spec: ImageSpec, content: Split) -> di
     shape = (len(label), *spec.shape)
 
     with (place / f"{split}.npy").open("wb") as file:
-        file.write(_header(np.uint8, shape))
+        file.write(npy.header(np.uint8, shape))
 
         def written() -> Iterator[memoryview]:
             for block in content.image:
@@ -299,9 +272,9 @@ def _write_split(place: Path, split: str, spec: ImageSpec, content: Split) -> di
         sha256 = _fingerprint(spec, written(), label)
         file.flush()
         os.fsync(file.fileno())
-    _mapped(place / f"{split}.npy", np.uint8, shape)  # as many as there are labels
+    npy.mapped(place / f"{split}.npy", np.uint8, shape)  # as many as there are labels
     with (place / f"{split}-labels.npy").open("wb") as file:
-        file.write(_header(np.int32, label.shape))
+        file.write(npy.header(np.int32, label.shape))
         file.write(label.data)
     return {"count": len(label), "fingerprint": sha256, "files": _touched(place, split)}
 
@@ -325,13 +298,6 @@ def _touched(place: Path, split: str) -> dict[str, list[int]]:
     """Return size and time of the last change of a split's files."""
     stats = {name: (place / name).stat() for name in (f"{split}.npy", f"{split}-labels.npy")}
     return {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}
-
-
-def _header(dtype: type[np.generic], shape: tuple[int, ...]) -> bytes:
-    header = io.BytesIO()
-    known = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(header, known)
-    return header.getvalue()
 
 
 def _fingerprint(spec: ImageSpec, images: Iterable[memoryview], label: np.ndarray) -> str:

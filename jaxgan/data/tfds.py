@@ -92,7 +92,10 @@ def _builder(name: str, data_dir: str) -> Any:
     tfds, place = _load_tfds(), _place(data_dir)
     _refuse_odd_files(place / name)
     try:
-        builder = tfds.builder(name, data_dir=str(place))
+        # Not by ``tfds.builder``: for a name that TFDS has no class of, that reads what the files
+        # there tell, and imports whatever modules they name.
+        known, _, config = name.partition("/")
+        builder = tfds.builder_cls(known)(data_dir=str(place), config=config or None)
     except Exception as error:  # TFDS raises many kinds
         if "not found" in str(error).lower():
             raise UserError(
