@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgan.config import TrainConfig, options, settings
+from jaxgan.config import ImageSpec, TrainConfig, options, settings
 from jaxgan.errors import UserError
 from jaxgan.gan.step import State, state_shape
 from jaxgan.runs import checkpoint
@@ -37,8 +37,29 @@ class Origin(NamedTuple):
         """Run directory and step."""
         return f"{self.run.path} step {self.step}"
 
+    def check(self, config: TrainConfig, spec: ImageSpec) -> None:
+        """Raise ``UserError`` where the network of a run is another than this one's.
+
+        Args:
+            config: Configuration of the run that starts.
+            spec: Of its images.
+        """
+        known = checkpoint.named_leaves(self.tree)
+        for name, leaf in checkpoint.named_leaves(state_shape(config, spec)).items():
+            if not self._is_taken(name, spec):
+                continue
+            expected = f"{leaf.dtype}{list(leaf.shape)}"
+            found = known.get(name)
+            got = "none" if found is None else f"{found.dtype}{list(found.shape)}"
+            if got != expected:
+                names = options(name for name, entry in settings().items() if entry.shapes_network)
+                raise UserError(
+                    f"--fork: {self.name} is of another network ({name}: expected {expected}, got "
+                    f"{got}); {names} and the shape of the dataset's images have to stay"
+                )
+
     def state(self, run: Run, init: Callable[[], State]) -> State:
-        """Return the other run's state as the first one of a run.
+        """Return the other run's state as the first one of a run that was checked.
 
         On the same images training goes on. On others the weights are taken and all else begins
         anew: schedules, moments, augmentation, and what depends on the labels where these differ.
@@ -46,41 +67,25 @@ class Origin(NamedTuple):
         Args:
             run: The run that starts.
             init: Makes a state at step 0 of it.
-
-        Raises:
-            UserError: It is of another network.
         """
-        try:
-            if _seen(self.run) != _seen(run):
-                return self._transferred(run, init())
+        if _seen(self.run) == _seen(run):
             state = checkpoint.as_state(self.tree, state_shape(run.config, run.spec))
-        except ValueError as error:
-            names = options(name for name, known in settings().items() if known.shapes_network)
-            raise UserError(
-                f"--fork: {self.name} is of another network ({error}); {names} and the shape of "
-                "the dataset's images have to stay"
-            ) from error
-        # The images seen stay, as all schedules go by them.
-        step = int(state.step) * self.run.config.batch_size // run.config.batch_size
-        return state._replace(step=jnp.int32(step))
+            # The images seen stay, as all schedules go by them.
+            step = int(state.step) * self.run.config.batch_size // run.config.batch_size
+            return state._replace(step=jnp.int32(step))
+        fresh, known = init(), checkpoint.named_leaves(self.tree)
+        leaves = [
+            jnp.array(known[name]) if self._is_taken(name, run.spec) else leaf
+            for name, leaf in checkpoint.named_leaves(fresh).items()
+        ]
+        return jax.tree.unflatten(jax.tree.structure(fresh), leaves)
 
-    def _transferred(self, run: Run, fresh: State) -> State:
-        """Return a state at step 0 with these weights; ``ValueError`` if they do not fit."""
-        same_labels = (self.run.spec.classes, self.run.spec.names) == (
-            run.spec.classes, run.spec.names,
-        )  # fmt: skip
-        known = checkpoint.named_leaves(self.tree)
-        taken = {}
-        for name, leaf in checkpoint.named_leaves(fresh).items():
-            by_class = any(part in _BY_CLASS for part in name.split("/"))
-            if not name.startswith(("params/", "ema/")) or (by_class and not same_labels):
-                taken[name] = leaf
-            elif name not in known or known[name].shape != leaf.shape:
-                got = list(known[name].shape) if name in known else "none"
-                raise ValueError(f"{name}: expected {list(leaf.shape)}, got {got}")
-            else:
-                taken[name] = jnp.array(known[name])
-        return jax.tree.unflatten(jax.tree.structure(fresh), list(taken.values()))
+    def _is_taken(self, name: str, spec: ImageSpec) -> bool:
+        """Return whether a leaf is taken: a weight, if need be of the same labels."""
+        mine = self.run.spec
+        same_labels = (mine.classes, mine.names) == (spec.classes, spec.names)
+        by_class = any(part in _BY_CLASS for part in name.split("/"))
+        return name.startswith(("params/", "ema/")) and (same_labels or not by_class)
 
 
 def _seen(run: Run) -> tuple[str, int]:

@@ -56,6 +56,8 @@ def train(
     dataset, spec = _read(config)
     memory.reuse(memory.step_bytes(config, spec))  # before JAX starts
     memory.require_enough(config, spec)
+    if origin:
+        origin.check(config, spec)
     with (
         _enough_memory(config),
         Store(Path(config.run_dir), config.keep_checkpoints) as store,
