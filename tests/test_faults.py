@@ -158,7 +158,7 @@ def test_metrics_are_put_back(half, digits, whole, spoil):
 
 
 def report(step):
-    return StepReport(step, step / 10, float(step), 1.0, 1.0, 0.0, 0.0, 0.0)
+    return StepReport(step, step / 10, float(step), 1.0, 1.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def test_dropped_lines_of_an_end_are_no_damage(tmp_path, caplog):
@@ -344,16 +344,16 @@ def test_a_run_of_an_older_format_is_refused_by_its_name(half, digits):
     content = json.loads(path.read_text())
     del content["format"], content["origin"]
     path.write_text(json.dumps(content))
-    refused(faults.finish(half, digits, *EPOCHS), 2, "format 1", "reads format 6", "--run-dir")
-    for older in (2, 3, 4, 5):
+    refused(faults.finish(half, digits, *EPOCHS), 2, "format 1", "reads format 7", "--run-dir")
+    for older in (2, 3, 4, 5, 6):
         content["format"] = older
         path.write_text(json.dumps(content))
-        refused(faults.finish(half, digits, *EPOCHS), 2, f"format {older}", "reads format 6")
+        refused(faults.finish(half, digits, *EPOCHS), 2, f"format {older}", "reads format 7")
 
 
 @pytest.mark.parametrize(
     "name, value",
-    (("width", "4"), ("width", 4.5), ("learning_rate", None), ("conditional", 1), ("loss", "l2"),
+    (("width", "4"), ("width", 4.5), ("batch_size", None), ("conditional", 1), ("loss", "l2"),
      ("width", -3), ("data_dir", 7)),
 )  # fmt: skip
 def test_options_of_wrong_types_are_damage(half, digits, name, value):
