@@ -387,6 +387,24 @@ def test_a_folder_of_idx_files_is_imported_by_the_command(tmp_path):
     assert dataset.load("kmnist", str(tmp_path)).spec.name(1) == "ki"
 
 
+@pytest.mark.parametrize(
+    "shapes, size, expected",
+    [
+        ([(28, 28), (28, 28)], "64", (28, 28, 1)),  # the default
+        ([(28, 28), (28, 28)], "32", (32, 32, 1)),
+        ([(18, 60), (18, 60)], "64", (64, 64, 1)),
+        ([(18, 60), (18, 60)], "32x16", (16, 32, 1)),
+        ([(28, 28), (32, 32)], "64", (64, 64, 1)),
+    ],
+)
+def test_idx_files_keep_a_size_that_fits_unless_another_is_asked_for(own, shapes, size, expected):
+    for kind, shape in zip(("train", "t10k"), shapes, strict=True):
+        (own / f"{kind}-images-idx3-ubyte").write_bytes(packed(noise(20, *shape)))
+    done = jaxgan_data("import", own, "--data-dir", own / "data", "--name", "own", "--size", size)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert dataset.load("own", str(own / "data")).spec.shape == expected
+
+
 def test_the_command_line(data_dir, tmp_path):
     done = jaxgan_data("prepare", "mnist", "--data-dir", data_dir)
     assert (done.returncode, done.stderr) == (0, "") and "already prepared" in done.stdout

@@ -158,7 +158,7 @@ def test_metrics_are_put_back(half, digits, whole, spoil):
 
 
 def report(step):
-    return StepReport(step, step / 10, float(step), 1.0, 1.0, 0.0, 0.0, 0.0)
+    return StepReport(step, step / 10, float(step), 1.0, 1.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def test_dropped_lines_of_an_end_are_no_damage(tmp_path, caplog):

@@ -94,6 +94,22 @@ def find_any(folder: Path) -> bool:
     return False
 
 
+def sizes(folder: Path) -> set[tuple[int, int]]:
+    """Return the heights and widths of the images in a folder of IDX files.
+
+    Raises:
+        UserError: A file is of another kind, or there are two of a name.
+    """
+    found = set()
+    for split in store.SPLITS:
+        path = _find(folder, split, "images")
+        if path is not None:
+            with _opened(path) as (_, shape):
+                _check_shape(path, shape)
+                found.add((shape[1], shape[2]))
+    return found
+
+
 def read_splits(folder: Path) -> Source:
     """Return the images of a folder of IDX files.
 

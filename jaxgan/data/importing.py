@@ -63,7 +63,8 @@ def import_images(
     Args:
         source: A folder of any depth, a zip, a .npy or .npz file, or a folder of four IDX files.
         data_dir: Folder of prepared datasets.
-        rules: Size, fit, alpha, labels, hold-out; without effect on IDX files.
+        rules: Size, fit, alpha, labels, hold-out. IDX files heed the size alone, and keep their own
+            if it fits and no other than the default is asked for.
         name: Of the dataset. None: made of the last part of ``source``; mnist for IDX files.
         force: Replace a dataset of that name that has other images.
         threads: That decode; None: one for each core. They change no bit.
@@ -74,7 +75,7 @@ def import_images(
         OutputError: The dataset cannot be written; an older one is untouched then.
     """
     if source.is_dir() and idx.find_any(source):
-        return _import_idx(name or TrainConfig.dataset, data_dir, source)
+        return _import_idx(name or TrainConfig.dataset, data_dir, source, rules)
     name = _checked(name or name_of(source))
     with _opened(source) as found:
         if not found.names:
@@ -257,8 +258,21 @@ def _per_class(
     return tuple(zip(spec.names, train, test, strict=True)) if spec.classes else ()
 
 
-def _import_idx(name: str, data_dir: str, folder: Path) -> Imported:
-    idx.import_idx(name, data_dir, folder)
+def _import_idx(name: str, data_dir: str, folder: Path, rules: Rules) -> Imported:
+    width, height = rules.sides
+    keeps_size = rules.size == Rules.size and _fits(idx.sizes(folder))
+    idx.import_idx(name, data_dir, folder, size=None if keeps_size else (height, width))
     train, test = (store.read(data_dir, name, split) for split in store.SPLITS)
     splits = len(train.image), len(test.image)
     return Imported(name, train.spec, str(folder), sum(splits), *splits, (), (), (), ())
+
+
+def _fits(sizes: set[tuple[int, int]]) -> bool:
+    """Return whether images have one size, and one that the networks can have."""
+    if len(sizes) > 1:
+        return False
+    with contextlib.suppress(UserError):
+        for height, width in sizes:
+            ImageSpec((height, width, 1), 0)
+        return True
+    return False
