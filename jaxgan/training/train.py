@@ -53,11 +53,9 @@ def train(
         OutputError: A file cannot be written.
     """
     config, origin = fork.forked(config)
-    dataset, spec = _read(config)
+    dataset, spec = _read(config, origin)
     memory.reuse(memory.step_bytes(config, spec))  # before JAX starts
     memory.require_enough(config, spec)
-    if origin:
-        origin.check(config, spec)
     with (
         _enough_memory(config),
         Store(Path(config.run_dir), config.keep_checkpoints) as store,
@@ -89,8 +87,12 @@ def train(
     return run
 
 
-def _read(config: TrainConfig) -> tuple[Dataset, ImageSpec]:
-    """Return the training images, and what the networks have to know of them."""
+def _read(config: TrainConfig, origin: fork.Origin | None) -> tuple[Dataset, ImageSpec]:
+    """Return the training images, and what the networks have to know of them.
+
+    Raises:
+        UserError: There are none, too few, or a fork cannot be trained on them.
+    """
     _log.info("reading %s from %s", config.dataset, config.data_dir)
     dataset = load(config.dataset, config.data_dir, first=config.train_images)
     count = len(dataset.image)
@@ -98,7 +100,10 @@ def _read(config: TrainConfig) -> tuple[Dataset, ImageSpec]:
         raise UserError(
             f"--batch-size: expected at most the {count:,} images, got {config.batch_size}"
         )
-    return dataset, dataset.spec if config.conditional else dataset.spec.unlabelled()
+    spec = dataset.spec if config.conditional else dataset.spec.unlabelled()
+    if origin:
+        origin.check(config, spec)
+    return dataset, spec
 
 
 @contextlib.contextmanager
