@@ -78,6 +78,41 @@ def test_of_two_kinds_of_labels_neither_is_taken(features, tmp_path):
     assert both(tmp_path, "doubtful")[0].spec == ImageSpec((16, 16, 3), 0)
 
 
+def test_names_of_classes_become_those_that_people_can_type(features, tmp_path):
+    kinds = {
+        "image": features.Image(shape=(16, 16, 1)),
+        "label": features.ClassLabel(names=["cow, calf", "big\tdog"]),
+    }
+    examples = [{"image": noise(i, 16, 16, 1), "label": i % 2} for i in range(20)]
+    keep_by_tfds(tmp_path, "herd", kinds, {"train": examples})
+    tfds.prepare("herd", str(tmp_path))
+    assert both(tmp_path, "herd")[0].spec.names == ("cow calf", "big dog")
+
+
+def test_names_that_cannot_be_told_apart_are_named(features, tmp_path):
+    kinds = {
+        "image": features.Image(shape=(16, 16, 1)),
+        "label": features.ClassLabel(names=["a,b", "a b"]),
+    }
+    examples = [{"image": noise(i, 16, 16, 1), "label": i % 2} for i in range(20)]
+    keep_by_tfds(tmp_path, "twins", kinds, {"train": examples})
+    with pytest.raises(UserError, match="a b"):
+        tfds.prepare("twins", str(tmp_path))
+    assert store.names(tmp_path) == []
+
+
+def test_more_classes_than_a_store_has_are_refused_before_it_is_written(features, tmp_path):
+    kinds = {
+        "image": features.Image(shape=(16, 16, 1)),
+        "label": features.ClassLabel(num_classes=1001),
+    }
+    examples = [{"image": noise(i, 16, 16, 1), "label": i} for i in range(20)]
+    keep_by_tfds(tmp_path, "species", kinds, {"train": examples})
+    with pytest.raises(UserError, match="at most 1,000 classes, got 1,001"):
+        tfds.prepare("species", str(tmp_path))
+    assert store.names(tmp_path) == []
+
+
 def test_only_a_split_to_train_on_gives_a_tenth_to_measure_with(features, tmp_path):
     kinds = {"image": features.Image(shape=(16, 16, 3))}
     examples = [{"image": noise(i % 50, 16, 16, 3)} for i in range(100)]  # each twice

@@ -138,12 +138,13 @@ class _Gather:
     def _spec(self, image: np.ndarray) -> ImageSpec:
         height, width, channels = image.shape
         try:
-            return ImageSpec((height, width, channels), self.source.classes, self.source.names)
+            ImageSpec((height, width, channels), 0)
         except UserError as error:
             raise UserError(
                 f"{self.name} has images of {_in_words(image.shape)}, which the networks do not "
                 "fit; give a --size, such as --size 64"
             ) from error
+        return ImageSpec((height, width, channels), self.source.classes, self.source.names)
 
 
 def _in_words(shape: tuple[int, ...]) -> str:

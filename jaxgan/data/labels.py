@@ -9,6 +9,7 @@ import posixpath
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from jaxgan.data.names import class_name
 from jaxgan.data.pictures import BadPicture
 from jaxgan.data.rules import Rules
 from jaxgan.data.sources import Source
@@ -94,20 +95,13 @@ def _folders(names: Sequence[str]) -> list[str] | None:
 
 def _classes(labels: Iterable[str]) -> dict[str, str]:
     """Return label → name of its class, sorted; whole numbers by their value."""
-    named = {label: _class_name(label) for label in labels}
+    named = {label: class_name(label) for label in labels}
     numbers = all(name.isascii() and name.isdigit() and len(name) < 16 for name in named.values())
 
     def key(label: str) -> tuple[int, str, str]:
         return int(named[label]) if numbers else 0, named[label], label
 
     return {label: named[label] for label in sorted(named, key=key)}
-
-
-def _class_name(label: str) -> str:
-    """Return a label as people type it in a list of labels, and as one line of text."""
-    kept = label.encode("utf-8", "replace").decode()
-    kept = "".join(letter if letter.isprintable() and letter != "," else " " for letter in kept)
-    return " ".join(kept.split()) or "?"
 
 
 # Metadata

@@ -1,4 +1,4 @@
-"""Which names a dataset may have: they are folders of the data folder."""
+"""Which names datasets have, which are folders of the data folder, and which their classes."""
 
 from __future__ import annotations
 
@@ -22,3 +22,10 @@ def check_name(name: str) -> None:
         raise UserError(f"{STACKED} is made of mnist; run: jaxgan data prepare mnist")
     if name.split("/")[0] == TFDS:
         raise UserError(f"{TFDS} is the folder of TFDS's own files; give the dataset another name")
+
+
+def class_name(label: str) -> str:
+    """Return a label as people type it in a list of labels, and as one line of text."""
+    kept = label.encode("utf-8", "replace").decode()
+    kept = "".join(letter if letter.isprintable() and letter != "," else " " for letter in kept)
+    return " ".join(kept.split()) or "?"

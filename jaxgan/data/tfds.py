@@ -151,7 +151,12 @@ def _source(builder: Any) -> Source:
     if "train" not in splits:
         raise UserError(f"{name}: expected a split train, got {', '.join(known) or 'none'}")
     classes = features[label].num_classes if label else 0
-    class_names = tuple(features[label].names) if label else ()
+    if classes > store.MAX_CLASSES:
+        raise UserError(
+            f"{name}: expected at most {store.MAX_CLASSES:,} classes, got {classes:,}; to have "
+            "its images without labels, run: jaxgan data import FOLDER --labels none"
+        )
+    class_names = tuple(map(names.class_name, features[label].names)) if label else ()
     source = Source(splits, classes, class_names)
     return idx.upright(source) if builder.name == "emnist" else source
 
@@ -161,7 +166,12 @@ def _examples(builder: Any, split: str, image: str, label: str | None) -> Iterat
     tfds = _load_tfds()
     place = builder.data_dir
     try:
-        for example in tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False)):
+        images = builder.as_dataset(
+            split=split,
+            shuffle_files=False,
+            read_config=tfds.ReadConfig(try_autocache=False),  # they are read once
+        )
+        for example in tfds.as_numpy(images):
             yield example[image], int(example[label]) if label else 0
     except (MemoryError, UserError):
         raise
