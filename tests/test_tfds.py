@@ -69,10 +69,10 @@ def test_without_labels_and_with_a_split_to_validate(features, tmp_path):
 def test_of_two_kinds_of_labels_neither_is_taken(features, tmp_path):
     kinds = {
         "image": features.Image(shape=(16, 16, 3)),
-        "label": features.ClassLabel(names=NAMES),
+        "fine": features.ClassLabel(names=NAMES),
         "coarse": features.ClassLabel(names=NAMES),
     }
-    examples = [{"image": noise(i, 16, 16, 3), "label": 1, "coarse": 0} for i in range(20)]
+    examples = [{"image": noise(i, 16, 16, 3), "fine": 1, "coarse": 0} for i in range(20)]
     keep_by_tfds(tmp_path, "doubtful", kinds, {"train": examples})
     tfds.prepare("doubtful", str(tmp_path))
     assert both(tmp_path, "doubtful")[0].spec == ImageSpec((16, 16, 3), 0)

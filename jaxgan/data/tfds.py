@@ -49,7 +49,15 @@ def prepare(name: str, data_dir: str, size: tuple[int, int] | None = None) -> No
         _log.info("%s cannot be reached", url)
         _prepare_from_package(name, data_dir, size)
         return
-    gather.write(data_dir, name, _source(_builder(name, data_dir)), size)
+    try:
+        builder = _builder(name, data_dir)
+    except UserError as error:
+        if url is None:
+            raise
+        _log.warning("%s", error)
+        _prepare_from_package(name, data_dir, size)
+        return
+    gather.write(data_dir, name, _source(builder), size)
 
 
 def _prepare_from_package(name: str, data_dir: str, size: tuple[int, int] | None) -> None:
@@ -142,7 +150,7 @@ def _source(builder: Any) -> Source:
     labels = [key for key, one in features.items() if isinstance(one, tfds.features.ClassLabel)]
     if len(images) != 1:
         raise UserError(f"{name}: expected one image in an example, got {len(images)}")
-    label = labels[0] if len(labels) == 1 else None
+    label = labels[0] if len(labels) == 1 else "label" if "label" in labels else None
     known, splits = builder.info.splits, {}
     for split, candidates in (("train", ("train",)), ("test", _TEST_SPLITS)):
         found = next((one for one in candidates if one in known), None)
