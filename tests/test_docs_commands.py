@@ -109,7 +109,10 @@ SHORT = {
 
 
 def is_run(command: Command) -> bool:
-    others = {"--dataset", "--minutes", "--no-conditional", "checkpoints/stacked"}
+    others = {
+        "--dataset", "--minutes", "--no-conditional", "checkpoints/stacked", "--inception",
+        "~/pictures/emoji", "emoji.tflite",
+    }  # fmt: skip
     first = next(one for one in ALL if one.words == command.words)
     return (
         command.name in SHORT
