@@ -385,6 +385,13 @@ def test_class_names_are_sorted_and_can_be_typed(tmp_path):
     assert run(tmp_path / "odd").spec.names == ("a", "b c", "ü")
 
 
+def test_folders_that_are_named_as_their_labels_are_counted_by_them(tmp_path):
+    by_folders(tmp_path / "set", ("0", "1"))
+    found = run(tmp_path / "set")
+    assert (found.spec.classes, found.spec.names) == (2, ())
+    assert [name for name, *_ in found.classes] == ["0", "1"]
+
+
 def test_folders_train_and_test_are_splits(tmp_path):
     place = tmp_path / "set"
     for index in range(COUNT):

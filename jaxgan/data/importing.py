@@ -255,7 +255,8 @@ def _per_class(
 ) -> tuple[tuple[str, int, int], ...]:
     """Return name, images to train on and to measure with of each class."""
     train, test = (np.bincount(label[rows], minlength=spec.classes).tolist() for rows in chosen)
-    return tuple(zip(spec.names, train, test, strict=True)) if spec.classes else ()
+    names = map(spec.name, range(spec.classes))
+    return tuple(zip(names, train, test, strict=True)) if spec.classes else ()
 
 
 def _import_idx(name: str, data_dir: str, folder: Path, rules: Rules) -> Imported:
