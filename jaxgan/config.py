@@ -40,7 +40,7 @@ class ImageSpec:
         shape: Height, width and channels of an image; 1 channel is grey, 3 are red-green-blue, 4
             those premultiplied by the alpha that follows them.
         classes: Number of classes; 0 for a plain GAN without labels.
-        names: Of the classes; () where they have none but their numbers, given or not.
+        names: Of the classes; () where they have none but their numbers.
     """
 
     shape: tuple[int, int, int]
@@ -59,8 +59,11 @@ class ImageSpec:
         if len(self.names) not in (0, self.classes):
             raise ValueError(f"names: expected {self.classes} or none, got {len(self.names)}")
         _check_names(self.names)
-        if self.names == tuple(map(str, range(self.classes))):
-            object.__setattr__(self, "names", ())
+
+    @property
+    def own_names(self) -> tuple[str, ...]:
+        """Names of the classes; () where they say no more than the numbers."""
+        return () if self.names == tuple(map(str, range(self.classes))) else self.names
 
     def name(self, label: int) -> str:
         """Return the name of a class: its number where it has no other."""

@@ -146,7 +146,7 @@ def test_files_may_be_gzipped_or_not(folder, data_dir):
 @pytest.mark.parametrize("name", sorted(idx.CLASS_NAMES))
 def test_known_datasets_get_their_class_names(folder, name):
     spec = imported(folder, name).spec
-    assert spec == ImageSpec(spec.shape, 10, idx.CLASS_NAMES[name])
+    assert spec.names == idx.CLASS_NAMES[name] and spec.classes == 10
 
 
 def test_unknown_datasets_have_as_many_classes_as_labels(own):

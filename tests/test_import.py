@@ -388,7 +388,7 @@ def test_class_names_are_sorted_and_can_be_typed(tmp_path):
 def test_folders_that_are_named_as_their_labels_are_counted_by_them(tmp_path):
     by_folders(tmp_path / "set", ("0", "1"))
     found = run(tmp_path / "set")
-    assert (found.spec.classes, found.spec.names) == (2, ())
+    assert (found.spec.names, found.spec.own_names) == (("0", "1"), ())
     assert [name for name, *_ in found.classes] == ["0", "1"]
 
 

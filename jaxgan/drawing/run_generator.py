@@ -40,7 +40,7 @@ class RunGenerator:
         """Take a snapshot, and the run's GAN where that is compiled already."""
         config, spec = snapshot.config, snapshot.spec
         self.latent_size, self.image_shape = config.latent_size, spec.shape
-        self.classes, self.class_names = spec.classes, spec.names
+        self.classes, self.class_names = spec.classes, spec.own_names
         self.dataset = config.dataset
         self.name = name or f"{config.dataset} seed {config.seed} step {snapshot.step}"
         self._params = snapshot.params

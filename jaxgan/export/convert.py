@@ -249,7 +249,7 @@ class Conversion:
 
 
 def _metadata(snapshot: Snapshot, kind: Quantization) -> dict[str, str]:
-    names = snapshot.spec.names
+    names = snapshot.spec.own_names
     return {
         "version": __version__,
         "revision": report.revision(),

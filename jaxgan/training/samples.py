@@ -51,7 +51,7 @@ def _picture(premultiplied: np.ndarray, spec: ImageSpec) -> np.ndarray:
     if premultiplied.shape[-1] == 4:
         premultiplied = images.checkerboard(premultiplied)
     sheet = images.grid(premultiplied, _COLUMNS)
-    if all(spec.name(label) == str(label) for label in range(spec.classes)):
+    if not spec.own_names:
         return sheet
     return images.captioned(sheet, [spec.name(label) for label in rows(spec)])
 
