@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan.errors import UserError
-from jaxgan.metrics import torch_file
+from jaxgan.metrics import frozen, torch_file
 
 Weights: TypeAlias = Mapping[str, np.ndarray]
 
@@ -36,7 +36,6 @@ _BLOCKS = (
     (3, 1, 1, 1), (3, 2, 6, 2), (5, 2, 6, 2), (3, 2, 6, 3),
     (5, 1, 6, 3), (5, 2, 6, 4), (3, 1, 6, 1),
 )  # fmt: skip
-_EPSILON = 1e-3  # of batch normalisation
 _SIDES = 64, 128  # pixels of the longer side that it sees
 _PIXELS = 100 << 12  # that are seen at a time: 100 images of 64x64
 
@@ -96,15 +95,7 @@ def folded(saved: Mapping[str, np.ndarray]) -> Weights:
     weights: dict[str, np.ndarray] = {}
 
     def fold(name: str, convolution: str, norm: str) -> None:
-        kernel = saved[f"{convolution}.weight"].astype(np.float64)
-        scale, bias, mean, variance = (
-            saved[f"{norm}.{part}"].astype(np.float64)
-            for part in ("weight", "bias", "running_mean", "running_var")
-        )
-        scale = scale / np.sqrt(variance + _EPSILON)
-        kernel = kernel.transpose(2, 3, 1, 0) * scale
-        weights[name] = kernel.astype(np.float32)
-        weights[f"{name}_bias"] = (bias - mean * scale).astype(np.float32)
+        weights[name], weights[f"{name}_bias"] = frozen.folded(saved, convolution, norm)
 
     fold("stem", "_conv_stem", "_bn0")
     for number, (_, _, expansion) in enumerate(_blocks()):
@@ -140,14 +131,7 @@ def see(weights: Weights, image: np.ndarray) -> Seen:
     scale = np.clip(longer, *_SIDES) / longer
     size = tuple(max(1, round(float(side * scale))) for side in image.shape[1:3])
     rows = max(1, _PIXELS // (size[0] * size[1]))
-    parts = []
-    for start in range(0, len(image), rows):
-        part = image[start : start + rows]
-        some = np.zeros((rows, *part.shape[1:]), np.uint8)  # one shape: compiled once
-        some[: len(part)] = part
-        parts.append([np.asarray(one)[: len(part)] for one in _see(weights, some, size)])
-    maps, feature = (np.concatenate(one) for one in zip(*parts, strict=True))
-    return Seen(maps, feature)
+    return Seen(*frozen.in_batches(lambda some: _see(weights, some, size), image, rows))
 
 
 @partial(jax.jit, static_argnames="size")

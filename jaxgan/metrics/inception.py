@@ -18,7 +18,7 @@ import numpy as np
 
 from jaxgan.errors import UserError
 from jaxgan.io.files import read_regular
-from jaxgan.metrics import torch_file
+from jaxgan.metrics import frozen, torch_file
 
 Weights: TypeAlias = Mapping[str, np.ndarray]
 Resize: TypeAlias = Literal["clean", "legacy"]
@@ -28,7 +28,6 @@ _METHODS = {"clean": "cubic", "legacy": "linear"}
 _SIDE = 299  # pixels that the network was made for
 _BATCH = 20  # images at a time
 _MAX_BYTES = 1 << 28
-_EPSILON = 1e-3  # of batch normalisation
 _LAYERS = 94  # convolutions
 
 
@@ -61,14 +60,8 @@ def folded(saved: Mapping[str, np.ndarray]) -> Weights:
     names = [name[: -len(ends)] for name in saved if name.endswith(ends)]
     weights: dict[str, np.ndarray] = {}
     for name in names:
-        scale, bias, mean, variance = (
-            saved[f"{name}.bn.{part}"].astype(np.float64)
-            for part in ("weight", "bias", "running_mean", "running_var")
-        )
-        scale = scale / np.sqrt(variance + _EPSILON)
-        kernel = saved[name + ends].transpose(2, 3, 1, 0) * scale
-        weights[name] = kernel.astype(np.float32)
-        weights[f"{name}_bias"] = (bias - mean * scale).astype(np.float32)
+        kernel, bias = frozen.folded(saved, f"{name}.conv", f"{name}.bn")
+        weights[name], weights[f"{name}_bias"] = kernel, bias
     if len(names) != _LAYERS or "Mixed_7c.branch_pool" not in weights:
         raise ValueError(f"it has {len(names)} convolutions, expected {_LAYERS}")
     return weights
@@ -83,13 +76,8 @@ def see(weights: Weights, image: np.ndarray, resize: Resize) -> np.ndarray:
         resize: ``clean``: antialiased bicubic (Parmar et al. 2022); ``legacy``: bilinear without
             antialias, as pytorch-fid does. They differ in FID.
     """
-    parts = []
-    for start in range(0, len(image), _BATCH):
-        part = image[start : start + _BATCH]
-        some = np.zeros((_BATCH, *part.shape[1:]), np.uint8)  # one shape: compiled once
-        some[: len(part)] = part
-        parts.append(np.asarray(_see(weights, some, resize))[: len(part)])
-    return np.concatenate(parts)
+    (feature,) = frozen.in_batches(lambda some: (_see(weights, some, resize),), image, _BATCH)
+    return feature
 
 
 @partial(jax.jit, static_argnames="resize")
