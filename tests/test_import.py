@@ -17,7 +17,7 @@ from PIL import Image
 
 from jaxgan.commands import data as command
 from jaxgan.console import progress as console
-from jaxgan.data import holdout, intake, pictures, sources, store
+from jaxgan.data import gather, intake, pictures, sources, store
 from jaxgan.data.importing import import_images
 from jaxgan.data.pictures import BadPicture
 from jaxgan.data.rules import Rules, name_of
@@ -495,7 +495,7 @@ def test_the_share_is_an_option(folder):
 
 
 def test_at_most_so_many_are_held_out(folder, monkeypatch):
-    monkeypatch.setattr(holdout, "MAX_TEST", 5)
+    monkeypatch.setattr(gather, "MAX_TEST", 5)
     assert run(folder).test == 5
 
 

@@ -152,11 +152,16 @@ def _in_words(shape: tuple[int, ...]) -> str:
     return f"{width}x{height} with {channels} channel{'s'[: channels > 1]}"
 
 
+def held_out_count(wanted: float) -> int:
+    """Return how many images are held out where so many, perhaps a fraction, are wanted."""
+    return min(MAX_TEST, max(1, round(wanted)))
+
+
 def _held_out(name: str, image: np.ndarray) -> np.ndarray:
     """Return which images are held out, bool [N]: by a hash of the pixels, so twins together."""
     hashes = (hashlib.blake2b(one.data, digest_size=8).digest() for one in image)
     keys = np.frombuffer(b"".join(hashes), "<u8")
-    count = min(MAX_TEST, max(1, round(len(keys) / 10)))
+    count = held_out_count(len(keys) / 10)
     chosen: np.ndarray = keys <= np.partition(keys, count - 1)[count - 1]
     if chosen.all():
         raise UserError(f"{name}: expected two different images or more, to hold one out")

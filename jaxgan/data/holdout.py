@@ -8,12 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxgan.data import gather
 from jaxgan.data.intake import Taken
 from jaxgan.data.rules import Rules
 from jaxgan.data.sources import Source
 from jaxgan.errors import UserError
-
-MAX_TEST = 10_000  # images held out, unless the set says which
 
 
 class Chosen(NamedTuple):
@@ -43,7 +42,7 @@ def choose(source: Source, taken: Taken, tests: Sequence[bool] | None, rules: Ru
             side = "train" if is_test.all() else "test"
             raise UserError(f"no images are left for {side}: those there are bad or duplicates")
         return Chosen(rows[~is_test], rows[is_test])
-    count = min(MAX_TEST, max(1, round(rules.test_share * len(rows))))
+    count = gather.held_out_count(rules.test_share * len(rows))
     if not rules.group_by:
         return Chosen(rows[count:], rows[:count])
     held_out = _of_groups(_groups(source, taken.picture[rows], rules), count)

@@ -33,7 +33,7 @@ from jaxgan.data.findings import Imported
 from jaxgan.data.holdout import Chosen
 from jaxgan.data.intake import Progress, Taken
 from jaxgan.data.labels import Plan
-from jaxgan.data.names import STACKED
+from jaxgan.data.names import PART, STACKED
 from jaxgan.data.rules import Rules, name_of
 from jaxgan.data.sources import Source, open_folder, open_zip
 from jaxgan.errors import UserError
@@ -44,7 +44,6 @@ RECORD, PREVIEW = "import.json", "preview.png"
 RESERVED = (*idx.CLASS_NAMES, STACKED)  # names that IDX files alone may take
 _FORMAT = 1
 _MAX_RECORD = 1 << 24  # bytes
-_NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _log = logging.getLogger("jaxgan")
 
 
@@ -102,7 +101,7 @@ def import_images(
 
 
 def _checked(name: str) -> str:
-    if not re.fullmatch(_NAME, name):
+    if not re.fullmatch(PART, name):
         raise UserError(
             "--name: expected up to 64 letters, digits, dots, dashes and underscores, a letter or "
             f"digit first, got {name}"

@@ -8,12 +8,12 @@ from jaxgan.errors import UserError
 
 TFDS = "tfds"  # a folder in data_dir where TFDS keeps its own: no dataset
 STACKED = "stacked_mnist"  # made of the prepared MNIST when it is read
-_PART = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # of a name: no hidden file, no way out of data_dir
+PART = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # of a name: no hidden file, no way out of data_dir
 
 
 def check_name(name: str) -> None:
     """Raise ``UserError`` unless a dataset may have a name: one or two parts of a path."""
-    if not re.fullmatch(f"{_PART}(/{_PART})?", name):
+    if not re.fullmatch(f"{PART}(/{PART})?", name):
         raise UserError(
             "the name of a dataset: expected up to 64 letters, digits, dots, dashes and "
             f"underscores, a letter or digit first (or two such parts with a slash), got {name!r}"

@@ -155,13 +155,13 @@ def _read(image: Image.Image, rules: Rules) -> Picture:
     image.load()
     turn = _turn(image)
     target = rules.sides[::-1] if turn in _SWAPPING else rules.sides
-    box, shown = _fit(image.size, target, rules.fit)
+    box, shown = fit(image.size, target, rules.fit)
     ready, box = _shrunk(image, box, shown, functools.partial(_ready, profile=profile))
     content = ready.resize(shown, Image.Resampling.LANCZOS, box)
     if turn is not None:
         content = content.transpose(turn)
     picture = _finished(np.asarray(content), rules)
-    (left, top, right, bottom), shown = _fit(original, target, rules.fit)
+    (left, top, right, bottom), shown = fit(original, target, rules.fit)
     is_small = right - left < shown[0] or bottom - top < shown[1]
     return picture._replace(small=is_small)
 
@@ -174,7 +174,7 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
         return None
 
 
-def _fit(size: tuple[int, int], target: tuple[int, int], fit: str) -> tuple[_Box, tuple[int, int]]:
+def fit(size: tuple[int, int], target: tuple[int, int], fit: str) -> tuple[_Box, tuple[int, int]]:
     """Return which part of a picture is shown, and in how many pixels of the image."""
     (width, height), (across, down) = size, target
     scales = width / across, height / down
