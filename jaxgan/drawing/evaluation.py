@@ -121,14 +121,12 @@ def standard_fid(
         seen = [inception.see(network, _coloured(part), resize) for part in parts]
         return fid.moments(np.concatenate(seen))
 
-    starts = range(0, max(images, len(chosen)), _BATCH)
     labels = requested_labels(train.label, images)
     drawn = moments(
         draw_requested(generator, seed, labels[at : at + _BATCH], first=at)[0]
-        for at in starts
-        if at < images
+        for at in range(0, images, _BATCH)
     )
-    real = moments(train.image[chosen[at : at + _BATCH]] for at in starts if at < len(chosen))
+    real = moments(train.image[chosen[at : at + _BATCH]] for at in range(0, len(chosen), _BATCH))
     return StandardFid(fid.distance(drawn, real), images, len(chosen), resize)
 
 

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import jax
 import jax.numpy as jnp
@@ -52,7 +52,7 @@ class Session:
     watch: Watch
     stop: Callable[[], bool]
 
-    @property
+    @cached_property
     def cadence(self) -> Cadence:
         """Its intervals."""
         return cadence(self.run.config, self.run.count)
